@@ -1,0 +1,1 @@
+"""Keeps what newsrooms publish: the nouns of the project."""
