@@ -8,7 +8,7 @@ announced it): nothing is guessed, and what a page does not say stays empty.
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Article", "Image", "Refused"]
+__all__ = ["Article", "Drift", "Image", "Refused"]
 
 
 class Refused(Exception):
@@ -23,6 +23,17 @@ class Refused(Exception):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+class Drift(Refused):
+    """Says that a page of a known layout lacks what that layout has, or holds what it has not.
+
+    This is the alarm of the project: the publisher has changed something, and
+    somebody has to look before such pages can be read again.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("drift", detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

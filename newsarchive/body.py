@@ -1,0 +1,388 @@
+"""What the newsroom wrote, in order, as clean HTML on one line.
+
+A body is read as a closed world. Inside the element that holds it, everything
+is either text and mark-up that HTML has words for, or something the spider
+names: to drop, to look inside, or to show as a picture. Anything else that
+holds words or pictures raises ``Drift``: it could be the rest of the article,
+or another article's teaser, and both would make the post untrue.
+
+How loss is noticed: the characters of the container that are not white space
+are counted, those of what was left out on purpose are subtracted, and the rest
+must be in the fragment. One character less, and the page is refused.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html import escape
+from urllib.parse import urljoin, urlsplit
+
+from lxml import etree
+from lxml.html import HtmlElement
+
+from newsarchive.article import Drift, Image, Refused
+from newsarchive.extract import CONTROLS, LAYOUT_SPACE, SURROGATES, attribute, first, largest, select, text
+
+__all__ = ["Body", "Rules", "figure", "link", "lead", "read_body"]
+
+#: Deeper than this nothing is read: parsers drop what lies some 2,000 elements deep without a word.
+MAX_DEPTH = 1000
+#: Deeper than this no list or quotation of a newsroom is nested; sanitisers are quadratic in it.
+MAX_NESTING = 30
+
+INLINE = frozenset(
+    "a abbr b bdi bdo cite code del dfn em i ins kbd mark q rp rt ruby s samp small strong sub sup u var".split()
+)
+HEADINGS = {"h1": "h2", "h2": "h2", "h3": "h3", "h4": "h4", "h5": "h5", "h6": "h6"}
+PARAGRAPHS = {"p": "p", **HEADINGS, "summary": "p", "address": "p", "legend": "p"}
+CONTAINERS = frozenset("ul ol li dl dt dd blockquote table caption thead tbody tfoot tr td th pre".split())
+#: Containers whose own text needs no paragraph around it.
+CELLS = frozenset("li dt dd caption td th pre".split())
+TRANSPARENT = frozenset("span font big tt strike acronym nobr time data label wbr picture source o:p bdo".split())
+#: Never what the newsroom wrote: code, controls, graphics without an address.
+SILENT = frozenset(
+    "script style noscript template svg math link meta head title base input select textarea option object param "
+    "map area canvas progress dialog colgroup col track amp-state i-amphtml-sizer".split()
+)
+EMBEDS = frozenset("iframe video audio embed amp-iframe amp-video amp-audio amp-youtube amp-twitter".split())
+KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "ol": ("start",), "bdo": ("dir",)}
+
+_NOT_SPACE = re.compile(r"[^\s\u200b\ufeff]")
+_STRING = etree.XPath("string()", smart_strings=False)
+_TAGS = re.compile(r"<[^>]*>")
+
+
+def _weight(value: str) -> int:
+    """Return the number of characters that are not white space, as loss is counted in them."""
+    return len("".join(CONTROLS.sub("", value).split()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a layout's body holds besides text, as CSS selectors below the container."""
+
+    #: Not what the newsroom wrote: related boxes, carousels, promotion, share buttons, advertisements.
+    drop: str = ""
+    #: Wrappers without a meaning of their own, to look inside.
+    unwrap: str = ""
+    #: Frames of a picture.
+    figure: str = ""
+    #: Reads a frame; returns None where it frames nothing.
+    picture: Callable[[HtmlElement, str], Image | None] = lambda frame, base: None
+    #: Reads an embedded thing the layout knows into an address; returns "" where there is none.
+    embed: str = ""
+    address: Callable[[HtmlElement, str], str] = lambda element, base: ""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A fragment on one line and the pictures in it."""
+
+    html: str
+    images: tuple[Image, ...] = ()
+
+
+def web_address(address: str, base: str) -> str:
+    """Return the absolute address a link leads to; empty if it leads nowhere on the web or to a mailbox."""
+    try:
+        absolute = urljoin(base, address.strip())
+        scheme = urlsplit(absolute).scheme
+    except ValueError:
+        return ""
+    return CONTROLS.sub("", absolute) if scheme in ("http", "https", "mailto") else ""
+
+
+def link(address: str) -> str:
+    """Return a paragraph that leads to an embedded thing."""
+    return f'<p><a href="{escape(address)}">{escape(address)}</a></p>'
+
+
+def figure(image: Image) -> str:
+    """Return a picture with its caption and credit."""
+    caption = " ".join(
+        filter(None, (escape(image.caption, quote=False), f"<small>{escape(image.credit, quote=False)}</small>" if image.credit else ""))
+    )
+    return f'<figure><img src="{escape(image.url)}">{f"<figcaption>{caption}</figcaption>" if caption else ""}</figure>'
+
+
+def lead(words: str) -> str:
+    """Return the teaser or lead as the paragraph that opens a body; empty if there is none."""
+    return f"<p><strong>{escape(words, quote=False)}</strong></p>" if words else ""
+
+
+@dataclass
+class _Writer:
+    """Collects blocks; what is written inline becomes a paragraph when the next block begins."""
+
+    blocks: list[str] = field(default_factory=list)
+    line: list[str] = field(default_factory=list)
+    opened: list[tuple[str, str]] = field(default_factory=list)
+    nesting: list[str] = field(default_factory=list)
+    #: The element around the next paragraph; empty inside a cell, whose own text needs none.
+    paragraph: str = "p"
+    has_text: bool = False
+    weight: int = 0
+
+    def words(self, value: str) -> None:
+        preformatted = "pre" in self.nesting
+        value = value.replace("\r\n", "\n") if preformatted else LAYOUT_SPACE.sub(" ", value)
+        if not value.isprintable():
+            value = SURROGATES.sub("\ufffd", CONTROLS.sub("", value))
+        if value:
+            self.weight += len("".join(value.split()))
+            self.has_text = self.has_text or not value.isspace()
+            self.line.append(escape(value, quote=False).replace("\n", "<br>"))
+
+    def line_break(self) -> None:
+        """Break the line; the second of two breaks in a row ends the paragraph."""
+        last = next((part for part in reversed(self.line) if not part.isspace()), "")
+        if last == "<br>" and self.paragraph == "p":
+            self.flush()
+        else:
+            self.line.append("<br>")
+
+    def open(self, tag: str, attributes: str = "") -> None:
+        self.opened.append((tag, attributes))
+        self.line.append(f"<{tag}{attributes}>")
+
+    def close(self) -> None:
+        tag, _ = self.opened.pop()
+        self.line.append(f"</{tag}>")
+
+    def flush(self) -> None:
+        """End the paragraph, closing and reopening the inline elements around its end."""
+        if self.has_text:
+            closing = "".join(f"</{tag}>" for tag, _ in reversed(self.opened))
+            content = _trimmed("".join(self.line) + closing)
+            self.blocks.append(f"<{self.paragraph}>{content}</{self.paragraph}>" if self.paragraph else content)
+        self.line = [f"<{tag}{attributes}>" for tag, attributes in self.opened]
+        self.has_text = False
+
+    def block(self, html: str) -> None:
+        self.flush()
+        self.blocks.append(html)
+
+
+_EMPTY_INLINE = re.compile(rf"<({'|'.join(sorted(INLINE))})(?: [^<>]*)?></\1>")
+_EDGE = re.compile(r"(?:<br>| )+")
+_BREAKS = re.compile(r"\s*<br>\s*(?:<br>\s*)+")
+
+
+def _trimmed(line: str) -> str:
+    """Return a paragraph's content without empty inline elements and without white space or breaks at its ends."""
+    while True:
+        trimmed = _EMPTY_INLINE.sub("", line).strip(" ")
+        trimmed = trimmed.removeprefix("<br>").removesuffix("<br>").strip(" ")
+        if trimmed == line:
+            return line
+        line = trimmed
+
+
+def _depth(node: HtmlElement) -> int:
+    return sum(1 for _ in node.iterancestors())
+
+
+def _children(node: HtmlElement) -> Iterator[HtmlElement | str]:
+    """Yield a node's text and elements in order; comments are passed over, what follows them is not."""
+    if node.text:
+        yield node.text
+    for child in node:
+        if isinstance(child.tag, str):
+            yield child
+        elif not child.tag is etree.Comment and not child.tag is etree.ProcessingInstruction:
+            yield child.text or ""
+        if child.tail:
+            yield child.tail
+
+
+class _Reader:
+    """Reads one container by the rules of its layout."""
+
+    def __init__(self, container: HtmlElement, base: str, rules: Rules) -> None:
+        self.container = container
+        self.base = base
+        self.rules = rules
+        self.writer = _Writer()
+        self.images: list[Image] = []
+        self.left_out = 0
+        self.dropped, self.unwrapped, self.figures, self.embeds = (
+            set(select(container, css)) - {container} if css else set()
+            for css in (rules.drop, rules.unwrap, rules.figure, rules.embed)
+        )
+
+    def read(self) -> Body:
+        limit = MAX_DEPTH - _depth(self.container)
+        stack: list[tuple[Iterator[HtmlElement | str], Callable[[], None]]] = [
+            (_children(self.container), self.writer.flush)
+        ]
+        while stack:
+            children, leave = stack[-1]
+            for child in children:
+                if isinstance(child, str):
+                    self.writer.words(child)
+                    continue
+                inside = self.enter(child)
+                if inside:
+                    if len(stack) > limit or len(self.writer.nesting) > MAX_NESTING:
+                        raise Refused("too-deep", f"elements nested more than {MAX_DEPTH} deep in the body")
+                    stack.append((_children(child), inside))
+                    break
+            else:
+                stack.pop()
+                leave()
+        self.check()
+        return Body("".join(self.writer.blocks), tuple(self.images))
+
+    def check(self) -> None:
+        """Compare what was written with what was there."""
+        there = _weight(_STRING(self.container)) - self.left_out
+        if self.writer.weight != there:
+            raise Refused("body-lost", f"{there} characters in the page, {self.writer.weight} in the body")
+
+    def enter(self, node: HtmlElement) -> Callable[[], None] | None:
+        """Begin an element and return what ends it, or deal with it whole and return None."""
+        tag = node.tag
+        if node in self.dropped or tag in SILENT:
+            return self.skip(node)
+        if node in self.figures:
+            return self.show(node, self.rules.picture(node, self.base))
+        if node in self.embeds:
+            return self.embed(node, self.rules.address(node, self.base))
+        if tag in PARAGRAPHS:
+            return self.enter_paragraph(PARAGRAPHS[tag])
+        if tag in INLINE:
+            return self.enter_inline(node)
+        if tag == "br":
+            return self.writer.line_break()
+        if tag in TRANSPARENT or tag.startswith(("o:", "st1:", "w:")):
+            return _nothing
+        if tag in CONTAINERS:
+            return self.enter_container(node)
+        if tag in ("img", "amp-img"):
+            return self.show(node, _plain_picture(node, self.base))
+        if tag == "figure":
+            return self.show(node, _plain_figure(node, self.base))
+        if tag in EMBEDS:
+            return self.embed(node, _embedded(node, self.base))
+        if tag == "hr":
+            return self.writer.block("<hr>")
+        return self.enter_unknown(node)
+
+    def skip(self, node: HtmlElement) -> None:
+        self.left_out += _weight(_STRING(node))
+
+    def show(self, node: HtmlElement, image: Image | None) -> None:
+        self.skip(node)
+        if image:
+            self.images.append(image)
+            self.writer.block(figure(image))
+
+    def embed(self, node: HtmlElement, address: str) -> None:
+        self.skip(node)
+        if address:
+            self.writer.block(link(address))
+
+    def enter_paragraph(self, tag: str) -> Callable[[], None]:
+        self.writer.flush()
+        outer, self.writer.paragraph = self.writer.paragraph, tag
+
+        def leave() -> None:
+            self.writer.flush()
+            self.writer.paragraph = outer
+
+        return leave
+
+    def enter_inline(self, node: HtmlElement) -> Callable[[], None]:
+        tag: str = node.tag
+        if tag == "a":
+            address = web_address(node.get("href") or "", self.base) if node.get("href") else ""
+            if not address or any(opened == "a" for opened, _ in self.writer.opened):
+                return _nothing
+            if not len(node) and not (node.text or "").strip() and "blockquote" in self.writer.nesting:
+                # A quoted post whose words a script would have filled in: its address is all there is.
+                self.embed(node, address)
+                return _nothing
+            self.writer.open("a", f' href="{escape(address)}"')
+        elif any(opened == tag for opened, _ in self.writer.opened):
+            return _nothing
+        else:
+            self.writer.open(tag, _attributes(node))
+        return self.writer.close
+
+    def enter_container(self, node: HtmlElement) -> Callable[[], None]:
+        tag = node.tag
+        self.writer.flush()
+        outer, self.writer.paragraph = self.writer.paragraph, "" if tag in CELLS else "p"
+        outer_opened, self.writer.opened = self.writer.opened, []
+        self.writer.line = []
+        self.writer.nesting.append(tag)
+        start = len(self.writer.blocks)
+        self.writer.blocks.append(f"<{tag}{_attributes(node)}>")
+
+        def leave() -> None:
+            self.writer.flush()
+            self.writer.nesting.pop()
+            if len(self.writer.blocks) == start + 1 and tag not in ("td", "th"):
+                self.writer.blocks.pop()
+            else:
+                self.writer.blocks.append(f"</{tag}>")
+            self.writer.paragraph, self.writer.opened = outer, outer_opened
+            self.writer.line = [f"<{tag}{attributes}>" for tag, attributes in outer_opened]
+
+        return leave
+
+    def enter_unknown(self, node: HtmlElement) -> Callable[[], None] | None:
+        """Look inside an anonymous wrapper; pass over what shows nothing; raise Drift for the rest."""
+        anonymous = node.tag in ("div", "center", "section") and not node.get("class") and not node.get("id")
+        if anonymous or node in self.unwrapped:
+            return self.enter_paragraph("p")
+        if text(node) or any(True for _ in node.iter("img", "iframe", "video", "audio", "amp-img")):
+            names = " ".join(filter(None, (node.get("id"), node.get("class"))))
+            raise Drift(f"unknown <{node.tag}> {names!r} in the body: {text(node)[:40]!r}")
+        return self.skip(node)
+
+
+def _nothing() -> None:
+    """End an element that leaves no mark."""
+
+
+def _attributes(node: HtmlElement) -> str:
+    kept = ((name, node.get(name)) for name in KEPT_ATTRIBUTES.get(node.tag, ()))
+    return "".join(f' {name}="{escape(value)}"' for name, value in kept if value)
+
+
+def _plain_picture(node: HtmlElement, base: str) -> Image | None:
+    """Read a picture without a frame; one that is a pixel wide counts readers and shows nothing."""
+    if {node.get("width"), node.get("height")} & {"0", "1"}:
+        return None
+    address = web_address(largest(node, base), base)
+    return Image(url=address) if address.startswith("http") else None
+
+
+def _plain_figure(node: HtmlElement, base: str) -> Image | None:
+    """Read a figure of plain HTML."""
+    address = web_address(largest(node, base), base)
+    if not address.startswith("http"):
+        raise Drift(f"a figure without a picture: {text(node)[:40]!r}")
+    return Image(url=address, caption=text(first(node, "figcaption")))
+
+
+def _embedded(node: HtmlElement, base: str) -> str:
+    """Return the address of an embedded page, film or sound."""
+    names = ("src", "data-src", "data-lazy-src")
+    holders = [node, *node.iter("source", "a")]
+    found = next((address for holder in holders if (address := attribute(holder, *names, "href"))), "")
+    if not found and node.tag == "amp-youtube" and node.get("data-videoid"):
+        found = f"https://www.youtube.com/watch?v={node.get('data-videoid')}"
+    if not found and node.tag == "amp-twitter" and node.get("data-tweetid"):
+        found = f"https://twitter.com/i/status/{node.get('data-tweetid')}"
+    return web_address(found, base) if found else ""
+
+
+def read_body(container: HtmlElement, base: str, rules: Rules) -> Body:
+    """Return what a container holds, as a fragment and its pictures.
+
+    ``base`` is the page's address, for links. Raises Drift for what the rules do not know,
+    Refused ``too-deep`` or ``body-lost`` for what could not be kept whole.
+    """
+    return _Reader(container, base, rules).read()

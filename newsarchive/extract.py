@@ -1,0 +1,248 @@
+"""Reads one thing out of a page: an element, its text, a meta value, JSON-LD, embedded state, a time.
+
+All functions are pure: they see a parsed page and nothing else. What must be
+there and is not raises ``Drift``; what may be missing comes back empty.
+
+Pages are parsed once, from their bytes, as UTF-8, and selectors are compiled
+once: parsing is what reading costs, and everything else should cost little.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from json import JSONDecoder
+from typing import Any
+from urllib.parse import urljoin
+from zoneinfo import ZoneInfo
+
+import orjson
+from cssselect import HTMLTranslator
+from lxml import etree
+from lxml.html import HtmlElement
+from parsel import Selector
+from scrapy.http import Response
+
+from newsarchive.article import Drift, Refused
+
+__all__ = [
+    "attribute",
+    "canonical",
+    "day",
+    "first",
+    "instant",
+    "json_ld",
+    "language",
+    "largest",
+    "metas",
+    "news_article",
+    "one",
+    "script_json",
+    "select",
+    "state",
+    "text",
+    "texts",
+    "tidy",
+    "tree",
+]
+
+Json = dict[str, Any]
+
+# White space that holds a line break or a tab is layout of the source; a run of plain spaces may be the newsroom's.
+LAYOUT_SPACE = re.compile(r"[ ]*[\t\n\f\r][ \t\n\f\r]*")
+# XML 1.0 and HTML know no such characters in text; publishers' pages hold them all the same.
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def tree(response: Response) -> HtmlElement:
+    """Return the root element of a page, parsed as UTF-8 whatever its headers say.
+
+    All three publishers serve UTF-8, and a wrong ``charset`` is more common than another encoding.
+    """
+    root: HtmlElement | None = Selector(body=response.body, type="html", encoding="utf-8").root
+    if root is None:
+        raise Refused("empty", "the response has no body")
+    return root
+
+
+_STRING = etree.XPath("string()", smart_strings=False)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(css: str, axis: str) -> etree.XPath:
+    return etree.XPath(HTMLTranslator().css_to_xpath(css, prefix=f"{axis}::"))
+
+
+def select(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> list[HtmlElement]:
+    """Return the elements below a node that match a CSS selector, in document order.
+
+    ``axis="child"`` looks at the node's own children only.
+    """
+    return _compiled(css, axis)(node)  # type: ignore[no-any-return]
+
+
+def first(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> HtmlElement | None:
+    """Return the first element that matches, or None."""
+    found = select(node, css, axis)
+    return found[0] if found else None
+
+
+def one(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> HtmlElement:
+    """Return the first element that matches; raise Drift if there is none."""
+    found = select(node, css, axis)
+    if not found:
+        raise Drift(f"no {css}")
+    return found[0]
+
+
+def tidy(value: str) -> str:
+    """Return text without control characters, source layout and white space at its ends; other spaces stay."""
+    value = LAYOUT_SPACE.sub(" ", value)
+    if not value.isprintable():
+        value = SURROGATES.sub("\ufffd", CONTROLS.sub("", value))
+    return value.strip()
+
+
+def text(node: HtmlElement | None) -> str:
+    """Return the text of an element, tidied; empty if there is no element."""
+    return "" if node is None else tidy(_STRING(node))
+
+
+def texts(nodes: list[HtmlElement]) -> tuple[str, ...]:
+    """Return the texts of elements in order, each once, without empty ones."""
+    return tuple(dict.fromkeys(filter(None, map(text, nodes))))
+
+
+def attribute(node: HtmlElement | None, *names: str) -> str:
+    """Return the first of the named attributes that is not empty, stripped; empty if there is none."""
+    if node is None:
+        return ""
+    return next((value for name in names if (value := (node.get(name) or "").strip())), "")
+
+
+def metas(root: HtmlElement) -> dict[str, list[str]]:
+    """Return the values of a page's meta elements by ``name``, ``property`` or ``itemprop``, in order, none empty."""
+    found: dict[str, list[str]] = {}
+    for meta in root.iter("meta"):
+        name = meta.get("property") or meta.get("name") or meta.get("itemprop")
+        content = tidy(meta.get("content") or "")
+        if name and content:
+            found.setdefault(name, []).append(content)
+    return found
+
+
+def canonical(root: HtmlElement) -> str:
+    """Return the canonical address a page names; raise Drift if it names none."""
+    for link in root.iter("link"):
+        if link.get("rel") == "canonical" and (link.get("href") or "").strip():
+            return (link.get("href") or "").strip()
+    raise Drift("no canonical address")
+
+
+def language(root: HtmlElement) -> str:
+    """Return the language a page says it is in, as a BCP 47 tag; empty if it does not say."""
+    return (root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or "").replace("_", "-")
+
+
+def _loads(source: str) -> Any:
+    """Return what a JSON text says; control characters inside strings are let through, as publishers write them."""
+    try:
+        return orjson.loads(source)
+    except orjson.JSONDecodeError:
+        return JSONDecoder(strict=False).decode(source.strip())
+
+
+def json_ld(root: HtmlElement) -> Iterator[Json]:
+    """Yield every object of a page's schema.org JSON-LD: of several scripts, of lists and of ``@graph``."""
+    for script in root.iter("script"):
+        if (script.get("type") or "").strip().lower() != "application/ld+json" or not script.text:
+            continue
+        found = _loads(script.text)
+        for entry in found if isinstance(found, list) else [found]:
+            yield from entry.get("@graph", [entry])
+
+
+def news_article(root: HtmlElement) -> Json:
+    """Return the page's ``NewsArticle`` of schema.org; empty if there is none."""
+    return next((about for about in json_ld(root) if about.get("@type") == "NewsArticle"), {})
+
+
+def script_json(root: HtmlElement, css: str) -> Json:
+    """Return the JSON object of a script element; raise Drift if it is missing."""
+    found: Json = _loads(one(root, css).text or "")
+    return found
+
+
+def state(root: HtmlElement, name: str) -> Json:
+    """Return the object that a script assigns to ``window.<name>``; empty if none does."""
+    for script in root.iter("script"):
+        source = script.text or ""
+        before, assigned, after = source.partition(f"window.{name}")
+        if assigned and not before.strip():
+            opening = after.index("{")
+            try:
+                found: Json = orjson.loads(after[opening:].rstrip("; \t\r\n"))
+            except orjson.JSONDecodeError:
+                found = JSONDecoder(strict=False).raw_decode(after, opening)[0]
+            return found
+    return {}
+
+
+_DOTTED_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+_SLASHED = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2}) (\d{1,2}):(\d{2})(?::(\d{2}))?")
+
+
+def instant(value: str, zone: str) -> datetime:
+    """Return a time of the page as an aware datetime in UTC.
+
+    Reads ISO 8601 and ``2023/2/21 21:20``; a time without an offset is in ``zone``. Raises Refused
+    ``no-time`` for an empty value and ``bad-time`` for one that is no time.
+    """
+    value = value.strip()
+    if not value:
+        raise Refused("no-time", "the page states no time")
+    try:
+        slashed = _SLASHED.fullmatch(value)
+        found = datetime(*map(int, slashed.groups("0"))) if slashed else datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused("bad-time", repr(value)) from error
+
+
+def day(value: str) -> date:
+    """Return a day written ``19.06.2022``; raises Refused as ``instant`` does."""
+    value = value.strip()
+    if not value:
+        raise Refused("no-time", "the page states no day")
+    dotted = _DOTTED_DAY.fullmatch(value)
+    try:
+        if not dotted:
+            raise ValueError("not dd.mm.yyyy")
+        return date(*map(int, reversed(dotted.groups())))
+    except ValueError as error:
+        raise Refused("bad-time", repr(value)) from error
+
+
+def _candidates(srcset: str) -> Iterator[tuple[float, str]]:
+    """Yield size and address of each candidate of a ``srcset``; addresses may hold commas, not spaces."""
+    for candidate in re.finditer(r"(\S*[^,\s])(?:\s+([\d.]+)[wx])?\s*(?:,|$)", srcset):
+        yield float(candidate[2] or 1), candidate[1]
+
+
+def largest(node: HtmlElement, base: str) -> str:
+    """Return the absolute address of the largest picture that an ``img``, ``picture`` or figure names.
+
+    Lazy loading is resolved: ``data-src`` and ``data-srcset`` count like ``src`` and ``srcset``, and
+    ``data:`` placeholders do not count. Empty if no picture is named.
+    """
+    best, size = "", 0.0
+    for element in node.iter("img", "source", "amp-img"):
+        for name in ("srcset", "data-srcset"):
+            for width, address in _candidates(element.get(name) or ""):
+                if width > size and not address.startswith("data:"):
+                    best, size = address, width
+    if not best:
+        addresses = (attribute(element, "data-src", "data-url", "src") for element in node.iter("img", "amp-img"))
+        best = next((address for address in addresses if address and not address.startswith("data:")), "")
+    return urljoin(base, best) if best else ""

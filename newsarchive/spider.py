@@ -1,0 +1,186 @@
+"""What all publishers have in common: follow listings, read pages, end every address in a counted way."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from scrapy import Request, Spider
+from scrapy.http import Response
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.python.failure import Failure
+
+from newsarchive.article import Article, Image, Refused
+from newsarchive.listing import Link, read_listing
+from newsarchive.page import refuse_unreadable
+from newsarchive.post import canonical_url
+
+__all__ = ["PublisherSpider"]
+
+#: Clocks differ; a page that is this much ahead of its capture does not come from the future.
+CLOCK_TOLERANCE = timedelta(minutes=15)
+
+
+class PublisherSpider(Spider):
+    """Reads one publisher. A subclass states facts as attributes and reads a page in ``parse_article``."""
+
+    #: What the posts of this publisher are labelled with.
+    label: ClassVar[str]
+    #: BCP 47 language of an article whose page does not say it.
+    language: ClassVar[str]
+    #: Zone of times that are written without one.
+    timezone: ClassVar[str]
+    #: Listings, in the order in which they are asked.
+    start_urls: list[str]
+    #: Matches the address of an article, whichever form it has; ``id`` names the publisher's identifier.
+    article_url: ClassVar[re.Pattern[str]]
+    #: What readers of pages test for; text that stays when a page becomes a fixture.
+    phrases: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, addresses: str = "", **kwargs: Any) -> None:
+        """Take ``addresses``, article addresses separated by spaces, to read besides those that listings announce."""
+        super().__init__(*args, **kwargs)
+        self.addresses = addresses.split()
+
+    def parse_article(self, response: Response) -> Article:
+        """Return the article of a page; raise Refused if the page is not one."""
+        raise NotImplementedError
+
+    async def start(self) -> AsyncIterator[Request]:
+        """Ask for every listing, then for the addresses the run was given."""
+        for url in self.start_urls:
+            yield Request(url, self.parse_listing, errback=self.listing_failed, priority=1)
+        for url in self.addresses:
+            yield self.request(Link(url))
+
+    def request(self, link: Link) -> Request:
+        """Return the request for an article."""
+        return Request(
+            link.url, self.parse, errback=self.article_failed, meta={"announced": link.announced}
+        )
+
+    def parse_listing(self, response: Response) -> Iterator[Request]:
+        """Yield a request for every article that a listing names; count a listing that cannot be read as failed."""
+        try:
+            links = self.links(response)
+        except Refused as refusal:
+            self.count("listing/failed", refusal, response.url)
+            return
+        self.crawler.stats.inc_value("listing/read")
+        self.crawler.stats.inc_value("listing/links", len(links))
+        yield from map(self.request, links)
+
+    def links(self, response: Response) -> list[Link]:
+        """Return the articles that a listing names, each once; raise Refused if there are none."""
+        links = [link for link in read_listing(response) if self.article_url.search(link.url)]
+        if not links:
+            raise Refused("empty-listing", "it names no article")
+        return list({self.key(link.url): link for link in reversed(links)}.values())[::-1]
+
+    def key(self, url: str) -> str:
+        """Return what tells an address's article from others before its page is read."""
+        match = self.article_url.search(url)
+        return match["id"] if match else url
+
+    def parse(self, response: Response, **kwargs: Any) -> Iterator[Article]:
+        """Yield the article of a page, or count why there is none."""
+        try:
+            yield self.read(response)
+        except Refused as refusal:
+            self.count("article/refused", refusal, response.url)
+
+    def read(self, response: Response) -> Article:
+        """Return the article of a page; raise Refused, and nothing else, for a page of any shape."""
+        refuse_unreadable(response)
+        try:
+            article = self.parse_article(response)
+        except Refused:
+            raise
+        except Exception as error:
+            # Pages are other people's data of any shape, and each must end counted. The cause stays attached.
+            raise Refused("unreadable", f"{type(error).__name__}: {error}") from error
+        captured = _meta(response).get("captured") or datetime.now(UTC)
+        for stated in filter(None, (article.published, article.modified)):
+            if stated > captured + CLOCK_TOLERANCE:
+                raise Refused("future-time", f"{stated:%Y-%m-%dT%H:%M:%SZ}, captured {captured:%Y-%m-%dT%H:%M:%SZ}")
+        return article
+
+    def article(
+        self,
+        response: Response,
+        *,
+        title: str,
+        published: datetime | date,
+        body: str,
+        url: str = "",
+        id: str = "",
+        modified: datetime | None = None,
+        **fields: Any,
+    ) -> Article:
+        """Return an article with what the spider knows of itself filled in.
+
+        ``published`` may be a day; then the time of the listing that announced the article is taken, if
+        it lies on that day in the publisher's zone, else 00:00 UTC. ``modified`` that does not lie after
+        ``published`` means unmodified.
+        """
+        address = canonical_url(url or response.url)
+        if not title:
+            raise Refused("drift", "no title")
+        if not isinstance(published, datetime):
+            published = self.time_of(published, _meta(response).get("announced"))
+        return Article(
+            publisher=self.name,
+            id=id or self.id_of(address),
+            url=address,
+            title=title,
+            published=published,
+            modified=modified if modified and modified > published else None,
+            body=body,
+            **{"language": self.language, **fields},
+        )
+
+    def id_of(self, url: str) -> str:
+        """Return the publisher's identifier in an address; raise Refused if the address is not an article's."""
+        match = self.article_url.search(url)
+        if not match:
+            raise Refused("other-publisher", f"{url} is not an address of {self.name}")
+        return match["id"]
+
+    def time_of(self, day: date, announced: datetime | None) -> datetime:
+        """Return the announced time if it lies on the day, else the day's beginning in UTC."""
+        if announced and announced.astimezone(ZoneInfo(self.timezone)).date() == day:
+            return announced
+        return datetime.combine(day, time(), UTC)
+
+    def listing_failed(self, failure: Failure) -> None:
+        """Count a listing that could not be had."""
+        self.count("listing/failed", _refusal(failure), failure.request.url)
+
+    def article_failed(self, failure: Failure) -> None:
+        """Count an article whose page could not be had."""
+        self.count("article/failed", _refusal(failure), failure.request.url)
+
+    def count(self, ending: str, refusal: Refused, url: str) -> None:
+        """Count an ending under its reason and say which address it befell."""
+        self.crawler.stats.inc_value(f"{ending}/{refusal.reason}")
+        cause = refusal.__cause__
+        self.logger.warning(
+            "%s %s: %s", ending, url, refusal, exc_info=cause, extra={"refused": refusal, "url": url}
+        )
+
+
+def _meta(response: Response) -> dict[str, Any]:
+    """Return what is known of a response besides itself; nothing for one that no request asked for."""
+    return response.request.meta if response.request else {}
+
+
+def _refusal(failure: Failure) -> Refused:
+    """Return the reason for which a page could not be had."""
+    error = failure.value
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, HttpError):
+        return Refused(f"status-{error.response.status}", "the publisher's server says so")
+    reason = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
+    return Refused(reason, str(error))

@@ -1,0 +1,182 @@
+"""Central News Agency (中央社), Taiwan's national news agency.
+
+The news sitemap lists about a thousand articles, some six days' worth. The
+twelve digits in an address are the article's identity: one article lives under
+several channels and in several spellings (``aCN``, ``…-1.aspx``).
+
+Every article closes with the day in the Republic of China's calendar, glued to
+the editor's credit: ``（編輯：…）1120823``. Two years on, most articles are cut
+down to their first paragraph, which lacks it, and a notice in a red box. Such a
+page is refused: a lead must not pass for an article.
+
+The author in the page's data is always the agency; who wrote it stands in the
+text only, run together with the place, and stays there.
+"""
+
+import re
+from typing import Any
+
+from lxml.html import HtmlElement
+from scrapy.http import Response
+
+from newsarchive.article import Article, Drift, Image, Refused
+from newsarchive.body import Body, Rules, read_body
+from newsarchive.extract import (
+    attribute,
+    canonical,
+    first,
+    instant,
+    largest,
+    metas,
+    news_article,
+    one,
+    select,
+    text,
+    tidy,
+    tree,
+)
+from newsarchive.page import stranger
+from newsarchive.spider import PublisherSpider
+
+CLOSING_DAY = re.compile(r"(?<!\d)\d{6,7}[^\w<]*(?:</[a-z]+>)*</p>")
+
+
+def photo(frame: HtmlElement, base: str) -> Image:
+    """Read a photo; its size is a part of the address, and 1024 pixels is the largest."""
+    address = re.sub(r"/(WebPhotos|WebCover)/\d+/", r"/\1/1024/", largest(frame, base), flags=re.I)
+    if not address:
+        raise Drift("a photo without an address")
+    return Image(url=address, caption=text(one(frame, ".picinfo")))
+
+
+RULES = Rules(
+    drop=(
+        ".insertGroup, .moreArticle, .articlekeywordGroup, .bottomBox, .SubscriptionInner, .gmailNews, .hiddenCont,"
+        " .dic-icon, .dictionary-box, .dictionary-title, .news-dic-text, .news-dic-all, .articleADbox, .BtnShareGroup,"
+        " .bottomArticleBanner"
+    ),
+    unwrap=".media, .twitterMedia, .noWidthMedia, .outerMedia, .youtubeBox, .VOD, .dictionary, .box_1, .box_2",
+    figure=".floatImg",
+    picture=photo,
+    embed=".fb-post, .fb-video",
+    address=lambda element, base: attribute(element, "data-href"),
+)
+
+
+class CnaSpider(PublisherSpider):
+    """Reads www.cna.com.tw."""
+
+    name = "cna"
+    label = "(臺)中央社CNA"
+    language = "zh-Hant-TW"
+    timezone = "Asia/Taipei"
+    allowed_domains = ["cna.com.tw"]
+    start_urls = ["https://www.cna.com.tw/GoogleNewsSitemap_fromRemote_cfp.xml"]
+    article_url = re.compile(
+        r"(?i)^https?://www\.cna\.com\.tw/(?:amp/)?(?:news|topic/popular)/[^/?#]+/(?P<id>\d{12})(?:-\d+)?\.aspx(?=$|[?#])"
+    )
+    expired = "您所瀏覽的新聞已過查詢時效"
+    phrases = (
+        expired,
+        "發稿時間：",
+        "最新更新：",
+        "News,新聞,即時新聞,中央社",
+        "中央社即時新聞 CNA NEWS",
+        "中央社 CNA",
+        "中央通訊社",
+        "首頁",
+    )
+
+    def parse_article(self, response: Response) -> Article:
+        """Return the article."""
+        root = tree(response)
+        story = first(root, "article.article")
+        if story is not None:
+            return self.since_2018(response, root, one(story, "div.centralContent"))
+        story = first(root, "div.news_content_new")
+        if story is not None:
+            return self.before_2018(response, root, story)
+        raise stranger(root, "neither article.article nor .news_content_new")
+
+    def before_2018(self, response: Response, root: HtmlElement, story: HtmlElement) -> Article:
+        """Read pages of 2013 and 2014: one paragraph, broken by pairs of line breaks."""
+        facts = metas(root)
+        title = text(one(story, "h1"))
+        times = one(story, "div.date")
+        published, modified = text(times).removeprefix("發稿時間：").split("最新更新：")
+        trail = select(root, "div.bread > a:not(.rss_2)")
+        body = self.whole(read_body(one(story, "div.box_0"), response.url, RULES))
+        return self.article(
+            response,
+            url=canonical(root),
+            title=title,
+            published=instant(published, self.timezone),
+            modified=instant(modified, self.timezone),
+            section=text(trail[-1]) if trail else self.section_of(facts, title),
+            keywords=self.keywords_of(facts, title),
+            images=body.images,
+            body=body.html,
+        )
+
+    def since_2018(self, response: Response, root: HtmlElement, story: HtmlElement) -> Article:
+        """Read pages with ``.centralContent``; since 2023 they describe themselves in JSON-LD.
+
+        Until 2020 the visible time is that of the last change, and only the meta elements state the first.
+        """
+        facts, about = metas(root), news_article(root)
+        title = text(one(story, "h1"))
+        paragraphs = one(story, "div.paragraph", axis="child")
+        if self.expired in text(paragraphs):
+            raise Refused("expired", "cut down to its first paragraph")
+        leads = [read_body(lead, response.url, RULES) for lead in select(story, "div.fullPic", axis="child")]
+        body = self.whole(read_body(paragraphs, response.url, RULES))
+        images = tuple(image for part in (*leads, body) for image in part.images)
+        self.check_photos(facts, about, images)
+        crumb = first(story, "div.breadcrumb > a:last-child")
+        return self.article(
+            response,
+            url=canonical(root),
+            title=title,
+            published=instant(self.stated("published", "Published", facts, about), self.timezone),
+            modified=instant(self.stated("modified", "Modified", facts, about), self.timezone),
+            section=about.get("articleSection") or text(crumb) or self.section_of(facts, title),
+            keywords=self.tags_of(story, about) or self.keywords_of(facts, title),
+            summary=tidy(about.get("about") or "") or facts.get("description", [""])[0],
+            images=images,
+            body="".join(part.html for part in (*leads, body)),
+        )
+
+    def stated(self, property: str, word: str, facts: dict[str, list[str]], about: dict[str, str]) -> str:
+        """Return the time that a page states of its first publication or last change."""
+        told = facts.get(f"article:{property}_time") or [about.get(f"date{word}", "")]
+        return told[0] or facts.get(f"date{word}", [""])[0]
+
+    def check_photos(self, facts: dict[str, list[str]], about: dict[str, Any], images: tuple[Image, ...]) -> None:
+        """Raise Drift if the page's data names photos that were not found in its text."""
+        found = {image.url.rpartition("/")[2] for image in images}
+        named = {url.rpartition("/")[2] for url in about.get("image", ()) if "/webphotos/" in url.lower()}
+        if named - found:
+            raise Drift(f"photos named in JSON-LD only: {sorted(named - found)}")
+        shared = facts.get("og:image", [""])[0]
+        if not about and not found and re.search(r"/\d{8}/", shared):
+            raise Drift(f"no photo in the text, but {shared} is shared with it")
+
+    def tags_of(self, story: HtmlElement, about: dict[str, Any]) -> tuple[str, ...]:
+        """Return the keywords of pages since 2023, whose JSON-LD closes its list with the name of its type."""
+        named = about.get("keywords") or [text(tag).removeprefix("#") for tag in select(story, ".keywordTag > a")]
+        return tuple(dict.fromkeys(tidy(word) for word in named if word != "NewsArticle"))
+
+    def whole(self, body: Body) -> Body:
+        """Return a body that closes with its day; raise Refused for one that was cut."""
+        if not CLOSING_DAY.search(body.html):
+            raise Refused("incomplete", "the text does not close with its day")
+        return body
+
+    def section_of(self, facts: dict[str, list[str]], title: str) -> str:
+        """Return the section that follows the headline in ``T | 國際 | 重點新聞 | 中央社 CNA``."""
+        return facts["og:title"][0].removeprefix(title).strip(" |").split(" | ")[0]
+
+    def keywords_of(self, facts: dict[str, list[str]], title: str) -> tuple[str, ...]:
+        """Return the keywords of pages before 2023, which often are just the headline and end in general words."""
+        named = ",".join(facts.get("keywords", ())).removesuffix("News,新聞,即時新聞,中央社").split(",")
+        return tuple(dict.fromkeys(word.strip() for word in named if word.strip() and word.strip() != title))
