@@ -8,12 +8,15 @@ announced it): nothing is guessed, and what a page does not say stays empty.
 from dataclasses import dataclass
 from datetime import datetime
 
+from scrapy.exceptions import DropItem
+
 __all__ = ["Article", "Drift", "Image", "Refused"]
 
 
-class Refused(Exception):
-    """Says why a response does not become an article.
+class Refused(DropItem):
+    """Says why a response does not become an article, or why an article is not published.
 
+    It is what Scrapy raises to drop an item, so that spiders and pipelines refuse in one way.
     ``reason`` is a short name that is counted (``article/refused/<reason>``):
     lower-case words joined by hyphens, one of a small set. ``detail`` is for the
     reader of the log: which part of the page, and what was found there.

@@ -23,7 +23,7 @@ from lxml.html import HtmlElement
 from newsarchive.article import Drift, Image, Refused
 from newsarchive.extract import CONTROLS, LAYOUT_SPACE, SURROGATES, attribute, first, largest, select, text
 
-__all__ = ["Body", "Rules", "figure", "link", "lead", "read_body"]
+__all__ = ["Body", "Rules", "figure", "lead", "link", "read_body"]
 
 #: Deeper than this nothing is read: parsers drop what lies some 2,000 elements deep without a word.
 MAX_DEPTH = 1000
@@ -37,19 +37,24 @@ HEADINGS = {"h1": "h2", "h2": "h2", "h3": "h3", "h4": "h4", "h5": "h5", "h6": "h
 PARAGRAPHS = {"p": "p", **HEADINGS, "summary": "p", "address": "p", "legend": "p"}
 CONTAINERS = frozenset("ul ol li dl dt dd blockquote table caption thead tbody tfoot tr td th pre".split())
 #: Containers whose own text needs no paragraph around it.
-CELLS = frozenset("li dt dd caption td th pre".split())
+CELLS = frozenset(["li", "dt", "dd", "caption", "td", "th", "pre"])
 TRANSPARENT = frozenset("span font big tt strike acronym nobr time data label wbr picture source o:p bdo".split())
 #: Never what the newsroom wrote: code, controls, graphics without an address.
 SILENT = frozenset(
-    "script style noscript template svg math link meta head title base input select textarea option object param "
-    "map area canvas progress dialog colgroup col track amp-state i-amphtml-sizer".split()
+    (
+        "script style noscript template svg math link meta head title base input select textarea option "
+        "object param map area canvas progress dialog colgroup col track amp-state i-amphtml-sizer"
+    ).split()
 )
 EMBEDS = frozenset("iframe video audio embed amp-iframe amp-video amp-audio amp-youtube amp-twitter".split())
 KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "ol": ("start",), "bdo": ("dir",)}
 
-_NOT_SPACE = re.compile(r"[^\s\u200b\ufeff]")
+
 _STRING = etree.XPath("string()", smart_strings=False)
-_TAGS = re.compile(r"<[^>]*>")
+
+
+def _string(node: HtmlElement) -> str:
+    return str(_STRING(node))
 
 
 def _weight(value: str) -> int:
@@ -99,15 +104,18 @@ def link(address: str) -> str:
 
 def figure(image: Image) -> str:
     """Return a picture with its caption and credit."""
-    caption = " ".join(
-        filter(None, (escape(image.caption, quote=False), f"<small>{escape(image.credit, quote=False)}</small>" if image.credit else ""))
-    )
-    return f'<figure><img src="{escape(image.url)}">{f"<figcaption>{caption}</figcaption>" if caption else ""}</figure>'
+    credit = f"<small>{escape(image.credit, quote=False)}</small>" if image.credit else ""
+    told = " ".join(filter(None, (escape(image.caption, quote=False), credit)))
+    return f'<figure><img src="{escape(image.url)}">{f"<figcaption>{told}</figcaption>" if told else ""}</figure>'
 
 
 def lead(words: str) -> str:
     """Return the teaser or lead as the paragraph that opens a body; empty if there is none."""
     return f"<p><strong>{escape(words, quote=False)}</strong></p>" if words else ""
+
+
+#: What ends an element that was entered, or None where it was dealt with whole.
+_End = Callable[[], None] | None
 
 
 @dataclass
@@ -189,7 +197,7 @@ def _children(node: HtmlElement) -> Iterator[HtmlElement | str]:
     for child in node:
         if isinstance(child.tag, str):
             yield child
-        elif not child.tag is etree.Comment and not child.tag is etree.ProcessingInstruction:
+        elif child.tag is not etree.Comment and child.tag is not etree.ProcessingInstruction:
             yield child.text or ""
         if child.tail:
             yield child.tail
@@ -235,11 +243,11 @@ class _Reader:
 
     def check(self) -> None:
         """Compare what was written with what was there."""
-        there = _weight(_STRING(self.container)) - self.left_out
+        there = _weight(_string(self.container)) - self.left_out
         if self.writer.weight != there:
             raise Refused("body-lost", f"{there} characters in the page, {self.writer.weight} in the body")
 
-    def enter(self, node: HtmlElement) -> Callable[[], None] | None:
+    def enter(self, node: HtmlElement) -> _End:
         """Begin an element and return what ends it, or deal with it whole and return None."""
         tag = node.tag
         if node in self.dropped or tag in SILENT:
@@ -253,7 +261,8 @@ class _Reader:
         if tag in INLINE:
             return self.enter_inline(node)
         if tag == "br":
-            return self.writer.line_break()
+            self.writer.line_break()
+            return None
         if tag in TRANSPARENT or tag.startswith(("o:", "st1:", "w:")):
             return _nothing
         if tag in CONTAINERS:
@@ -265,22 +274,27 @@ class _Reader:
         if tag in EMBEDS:
             return self.embed(node, _embedded(node, self.base))
         if tag == "hr":
-            return self.writer.block("<hr>")
+            self.writer.block("<hr>")
+            return None
         return self.enter_unknown(node)
 
-    def skip(self, node: HtmlElement) -> None:
-        self.left_out += _weight(_STRING(node))
+    def skip(self, node: HtmlElement) -> _End:
+        """Leave an element out."""
+        self.left_out += _weight(_string(node))
+        return None
 
-    def show(self, node: HtmlElement, image: Image | None) -> None:
-        self.skip(node)
+    def show(self, node: HtmlElement, image: Image | None) -> _End:
+        """Write a picture in place of its frame."""
         if image:
             self.images.append(image)
             self.writer.block(figure(image))
+        return self.skip(node)
 
-    def embed(self, node: HtmlElement, address: str) -> None:
-        self.skip(node)
+    def embed(self, node: HtmlElement, address: str) -> _End:
+        """Write a link in place of something embedded."""
         if address:
             self.writer.block(link(address))
+        return self.skip(node)
 
     def enter_paragraph(self, tag: str) -> Callable[[], None]:
         self.writer.flush()
@@ -331,7 +345,7 @@ class _Reader:
 
         return leave
 
-    def enter_unknown(self, node: HtmlElement) -> Callable[[], None] | None:
+    def enter_unknown(self, node: HtmlElement) -> _End:
         """Look inside an anonymous wrapper; pass over what shows nothing; raise Drift for the rest."""
         anonymous = node.tag in ("div", "center", "section") and not node.get("class") and not node.get("id")
         if anonymous or node in self.unwrapped:

@@ -79,7 +79,8 @@ def select(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> lis
 
     ``axis="child"`` looks at the node's own children only.
     """
-    return _compiled(css, axis)(node)  # type: ignore[no-any-return]
+    found: list[HtmlElement] = _compiled(css, axis)(node)  # type: ignore[assignment]
+    return found
 
 
 def first(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> HtmlElement | None:
@@ -106,7 +107,7 @@ def tidy(value: str) -> str:
 
 def text(node: HtmlElement | None) -> str:
     """Return the text of an element, tidied; empty if there is no element."""
-    return "" if node is None else tidy(_STRING(node))
+    return "" if node is None else tidy(str(_STRING(node)))
 
 
 def texts(nodes: list[HtmlElement]) -> tuple[str, ...]:
@@ -204,7 +205,8 @@ def instant(value: str, zone: str) -> datetime:
         raise Refused("no-time", "the page states no time")
     try:
         slashed = _SLASHED.fullmatch(value)
-        found = datetime(*map(int, slashed.groups("0"))) if slashed else datetime.fromisoformat(value)
+        numbers = [int(number) for number in slashed.groups("0")] if slashed else []
+        found = datetime(*numbers[:3], *numbers[3:]) if slashed else datetime.fromisoformat(value)  # type: ignore[arg-type]
         return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Refused("bad-time", repr(value)) from error

@@ -72,7 +72,8 @@ def _holds_long_tag(body: bytes) -> bool:
 
 
 _CHALLENGE = re.compile(
-    r"just a moment|attention required|access denied|access to this page|checking your browser|are you (a )?(human|robot)"
+    r"just a moment|attention required|access denied|access to this page|checking your browser"
+    r"|are you (a )?(human|robot)"
     r"|robot check|captcha|security check|ddos|verify(ing)? you|pardon our interruption|request blocked",
     re.I,
 )
@@ -103,6 +104,7 @@ def stranger(root: HtmlElement, detail: str) -> Refused:
     refresh = first(root, "meta[http-equiv=refresh i], meta[http-equiv=Refresh]")
     if refresh is not None and "url" in attribute(refresh, "content").lower():
         return Refused("redirect-stub", attribute(refresh, "content"))
-    if not title:
+    empty = first(root, "title") is not None and not text(first(root, "title"))
+    if empty or not title:
         return Refused("empty-template", "it has no title")
     return Refused("unknown-layout", detail)

@@ -7,14 +7,25 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from scrapy import Request, Spider
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+    UnsupportedURLSchemeError,
+)
 from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from newsarchive.article import Article, Image, Refused
+from newsarchive.article import Article, Refused
 from newsarchive.listing import Link, read_listing
 from newsarchive.page import refuse_unreadable
 from newsarchive.post import canonical_url
+from newsarchive.run import article_ended, asked, first_asked, listing_ended
 
 __all__ = ["PublisherSpider"]
 
@@ -38,10 +49,14 @@ class PublisherSpider(Spider):
     #: What readers of pages test for; text that stays when a page becomes a fixture.
     phrases: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, *args: Any, addresses: str = "", **kwargs: Any) -> None:
-        """Take ``addresses``, article addresses separated by spaces, to read besides those that listings announce."""
+    def __init__(self, *args: Any, addresses: str = "", listings: str = "", only: str = "", **kwargs: Any) -> None:
+        """Take addresses, separated by spaces, to read besides what ``start_urls`` announces.
+
+        ``addresses`` are articles, ``listings`` further listings; ``only`` are articles to read and nothing else.
+        """
         super().__init__(*args, **kwargs)
-        self.addresses = addresses.split()
+        self.start_urls = [] if only else [*self.start_urls, *listings.split()]
+        self.addresses = [*addresses.split(), *only.split()]
 
     def parse_article(self, response: Response) -> Article:
         """Return the article of a page; raise Refused if the page is not one."""
@@ -56,19 +71,18 @@ class PublisherSpider(Spider):
 
     def request(self, link: Link) -> Request:
         """Return the request for an article."""
-        return Request(
-            link.url, self.parse, errback=self.article_failed, meta={"announced": link.announced}
-        )
+        return Request(link.url, self.parse, errback=self.article_failed, meta={"announced": link.announced})
 
     def parse_listing(self, response: Response) -> Iterator[Request]:
         """Yield a request for every article that a listing names; count a listing that cannot be read as failed."""
         try:
             links = self.links(response)
         except Refused as refusal:
-            self.count("listing/failed", refusal, response.url)
+            self.end(listing_ended, "listing/failed", refusal, asked(response))
             return
         self.crawler.stats.inc_value("listing/read")
         self.crawler.stats.inc_value("listing/links", len(links))
+        self.crawler.signals.send_catch_log(listing_ended, url=asked(response), links=links)
         yield from map(self.request, links)
 
     def links(self, response: Response) -> list[Link]:
@@ -88,7 +102,7 @@ class PublisherSpider(Spider):
         try:
             yield self.read(response)
         except Refused as refusal:
-            self.count("article/refused", refusal, response.url)
+            self.end(article_ended, "article/refused", refusal, asked(response))
 
     def read(self, response: Response) -> Article:
         """Return the article of a page; raise Refused, and nothing else, for a page of any shape."""
@@ -155,19 +169,19 @@ class PublisherSpider(Spider):
 
     def listing_failed(self, failure: Failure) -> None:
         """Count a listing that could not be had."""
-        self.count("listing/failed", _refusal(failure), failure.request.url)
+        self.end(listing_ended, "listing/failed", refusal_of(failure), first_asked(_request(failure)))
 
     def article_failed(self, failure: Failure) -> None:
-        """Count an article whose page could not be had."""
-        self.count("article/failed", _refusal(failure), failure.request.url)
+        """Count an article whose page could not be had; one that must not be followed is refused."""
+        refusal = refusal_of(failure)
+        ending = "article/refused" if refusal.reason.startswith("redirect-") else "article/failed"
+        self.end(article_ended, ending, refusal, first_asked(_request(failure)))
 
-    def count(self, ending: str, refusal: Refused, url: str) -> None:
-        """Count an ending under its reason and say which address it befell."""
+    def end(self, signal: object, ending: str, refusal: Refused, url: str) -> None:
+        """Count an ending under its reason, announce it, and say which address it befell."""
         self.crawler.stats.inc_value(f"{ending}/{refusal.reason}")
-        cause = refusal.__cause__
-        self.logger.warning(
-            "%s %s: %s", ending, url, refusal, exc_info=cause, extra={"refused": refusal, "url": url}
-        )
+        self.crawler.signals.send_catch_log(signal, url=url, refusal=refusal)
+        self.logger.warning("%s %s: %s", ending, url, refusal, exc_info=refusal.__cause__)
 
 
 def _meta(response: Response) -> dict[str, Any]:
@@ -175,12 +189,37 @@ def _meta(response: Response) -> dict[str, Any]:
     return response.request.meta if response.request else {}
 
 
-def _refusal(failure: Failure) -> Refused:
+def _request(failure: Failure) -> Request:
+    """Return the request that failed; Scrapy attaches it without saying so in types."""
+    request: Request = vars(failure)["request"]
+    return request
+
+
+#: What Scrapy raises, and what we call it.
+_FAILURES: dict[type[BaseException], str] = {
+    CannotResolveHostError: "dns",
+    DownloadCancelledError: "too-large",
+    DownloadConnectionRefusedError: "no-connection",
+    DownloadFailedError: "no-response",
+    DownloadTimeoutError: "timeout",
+    ResponseDataLossError: "truncated",
+    UnsupportedURLSchemeError: "scheme",
+}
+
+
+def refusal_of(failure: Failure) -> Refused:
     """Return the reason for which a page could not be had."""
     error = failure.value
+    if error is None:
+        return Refused("no-response")
     if isinstance(error, Refused):
         return error
     if isinstance(error, HttpError):
         return Refused(f"status-{error.response.status}", "the publisher's server says so")
-    reason = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
-    return Refused(reason, str(error))
+    if isinstance(error, IgnoreRequest):
+        # The message is all that tells Scrapy's own refusals apart.
+        told = str(error)
+        return Refused("robots" if "robots.txt" in told else "too-large" if "MAXSIZE" in told else "ignored", told)
+    refusal = Refused(_FAILURES.get(type(error), "no-response"), f"{type(error).__name__}: {error}")
+    refusal.__cause__ = error
+    return refusal

@@ -1,0 +1,1 @@
+"""What happens to an article, one module and one job each."""

@@ -1,0 +1,1 @@
+"""Commands that appear in ``scrapy -h``."""

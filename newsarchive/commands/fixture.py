@@ -1,0 +1,142 @@
+"""``scrapy fixture PUBLISHER [URL|FILE…]``: saves pages, or rewrites expectations for review in ``git diff``."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scrapy import signals
+from scrapy.commands import ScrapyCommand
+from scrapy.exceptions import UsageError
+from scrapy.http import HtmlResponse
+
+from newsarchive.extract import canonical, tree
+from newsarchive.fixture import Fixture, load
+from newsarchive.own_text import own_address, own_text
+from newsarchive.replay import COMMAND_PRIORITY, FixtureReplay
+
+
+class Command(ScrapyCommand):
+    """Saves responses as fixtures; then, or without an address, writes how each fixture of the publisher ends."""
+
+    requires_project = True
+
+    def syntax(self) -> str:
+        """Return the arguments."""
+        return "PUBLISHER [URL|FILE ...]"
+
+    def short_desc(self) -> str:
+        """Return what ``scrapy -h`` says."""
+        return "Save pages as fixtures, or rewrite what is expected of them"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add what a fixture is called and where a file comes from."""
+        super().add_options(parser)
+        parser.add_argument("--name", default="", help="what the case is about: expired, article-no-byline")
+        parser.add_argument("--url", default="", help="address of a FILE (default: the page's canonical one)")
+        parser.add_argument("--fetched", default="", help="day on which a FILE was saved (default: that of the file)")
+        parser.add_argument("--listing", action="store_true", help="it is a listing, not an article")
+        parser.add_argument("--own-text", action="store_true", help="replace the publisher's text by text of our own")
+        parser.add_argument("--folder", default="fixtures", help="folder of all fixtures (default: fixtures)")
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Log errors only, unless told otherwise: what is refused goes into the expectations."""
+        super().process_options(args, opts)
+        assert self.settings is not None
+        self.settings.set("LOG_LEVEL", "ERROR", priority=COMMAND_PRIORITY)
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Save what is named, then write expectations."""
+        assert self.crawler_process is not None
+        publishers = self.crawler_process.spider_loader.list()
+        if not args or args[0] not in publishers:
+            raise UsageError(f"name a publisher: {', '.join(publishers)}", print_help=False)
+        self.publisher, self.opts = args[0], opts
+        self.spider = self.crawler_process.spider_loader.load(args[0])
+        self.folder = Path(opts.folder) / args[0]
+        urls = [arg for arg in args[1:] if "://" in arg]
+        files = [Path(arg) for arg in args[1:] if "://" not in arg]
+        if absent := [str(file) for file in files if not file.is_file()]:
+            raise UsageError(f"no such file: {', '.join(absent)}", print_help=False)
+        for file in files:
+            self.take(file)
+        if urls:
+            self.fetch(urls)
+        else:
+            self.replay()
+        self.crawler_process.start()
+        self.write()
+
+    def take(self, file: Path) -> None:
+        """Make a fixture of a saved page."""
+        body = file.read_bytes()
+        url = self.opts.url or canonical(tree(HtmlResponse("about:blank", body=body)))
+        day = self.opts.fetched or f"{datetime.fromtimestamp(file.stat().st_mtime, UTC):%Y-%m-%d}"
+        expected = {"url": url, "fetched": day, **({"listing": True} if self.opts.listing else {})}
+        self.save(Fixture(self.page(file.suffix), expected), body)
+
+    def save(self, fixture: Fixture, body: bytes) -> None:
+        """Write a fixture, in text of our own where that is asked for."""
+        if self.opts.own_text:
+            body = own_text(body, keep=getattr(self.spider, "phrases", ()))
+            fixture = Fixture(fixture.page, {**fixture.expected, "url": own_address(fixture.url)})
+        fixture.save(body)
+
+    def page(self, suffix: str) -> Path:
+        """Return a file name that is free, or the one that was asked for."""
+        kind = self.opts.name or ("listing" if self.opts.listing else "article")
+        page = self.folder / f"{kind}{suffix}"
+        number = 2
+        while page.exists() and not self.opts.name:
+            page = self.folder / f"{kind}-{number}{suffix}"
+            number += 1
+        return page
+
+    def fetch(self, urls: list[str]) -> None:
+        """Ask the publisher as a crawl would, with robots.txt and delay, and keep each answer; publish nothing."""
+        assert self.crawler_process is not None
+        crawler = self.crawler_process.create_crawler(self.publisher)
+        pages = {}
+        for url in urls:
+            pages[url] = str(self.page(".xml" if self.opts.listing else ".html"))
+            Path(pages[url]).parent.mkdir(parents=True, exist_ok=True)
+            Path(pages[url]).touch()
+        middlewares = {**crawler.settings.getdict("DOWNLOADER_MIDDLEWARES"), SAVER: 1000}
+        crawler.settings.setdict(
+            {"SAVE_FIXTURES": pages, "DOWNLOADER_MIDDLEWARES": middlewares, "ITEM_PIPELINES": {}, "LOG_LEVEL": "INFO"},
+            priority=COMMAND_PRIORITY,
+        )
+        crawler.signals.connect(self.fetched, signals.spider_closed)
+        self.pages = [Path(page) for page in pages.values()]
+        self.crawler_process.crawl(crawler, only=" ".join(urls))
+
+    def fetched(self) -> None:
+        """Go on with what was saved, once the last answer is there."""
+        for page in self.pages:
+            if not page.stat().st_size:
+                page.unlink()
+                self.exitcode = 1
+                print(f"not saved: {page.name}; the log above says why")
+            elif self.opts.own_text:
+                fixture = next(fixture for fixture in load(self.folder) if fixture.page == page)
+                self.save(fixture, page.read_bytes())
+        self.replay()
+
+    def replay(self) -> None:
+        """Crawl all fixtures of the publisher, to see how each ends."""
+        assert self.crawler_process is not None
+        self.replayed = FixtureReplay(self.publisher, self.folder)
+        self.replayed.start(self.crawler_process)
+
+    def write(self) -> None:
+        """Write the endings and say which are new."""
+        for fixture in self.replayed.fixtures:
+            found = self.replayed.endings.get(fixture.url, {})
+            if found == {"error": "not-saved"}:
+                self.exitcode = 1
+                print(f"{self.publisher}/{fixture.name}: asks for an address that no fixture answers")
+            elif found != fixture.ending:
+                fixture.expecting(found).save()
+                print(f"{self.publisher}/{fixture.name}: {found.get('error') or next(iter(found), 'nothing')}")
+
+
+SAVER = "newsarchive.fixture.SaveFixtureMiddleware"

@@ -1,0 +1,181 @@
+"""A saved page and what should be read from it.
+
+``fixtures/<publisher>/<name>.html`` (or ``.xml``, ``.txt``) holds the body as it
+came over the wire, and ``<name>.expected.json`` beside it says for which
+address, when it was fetched, with which status and headers, and how it ends:
+
+    {"url": …, "fetched": "2023-08-24", "status": 200, "headers": {…}, "article": {…}}
+    {"url": …, "fetched": …, "error": "expired"}  a refusal, by its reason
+    {"url": …, "fetched": …, "listing": true, "links": […]}
+    {"url": …, "fetched": …}                      what is read on the way: robots.txt, a redirect's target
+
+The name says what the case is about. Tests check expectations, ``scrapy
+fixture`` writes them, and ``git diff`` reviews them.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any, Self
+
+from scrapy import Request
+from scrapy.core.downloader.handlers.base import BaseDownloadHandler
+from scrapy.crawler import Crawler
+from scrapy.exceptions import NotConfigured
+from scrapy.http import Headers, Response
+from scrapy.responsetypes import responsetypes
+
+from newsarchive.article import Article, Refused
+from newsarchive.listing import Link
+
+__all__ = ["Fixture", "FixtureHandler", "NotSaved", "SaveFixtureMiddleware", "as_json", "ending", "load"]
+
+EXPECTED = ".expected.json"
+ENDINGS = ("article", "links", "error")
+Json = dict[str, Any]
+
+
+class NotSaved(Refused):
+    """Says that a replayed crawl asked for an address that no fixture answers."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("not-saved", f"no fixture answers {url}; save it with `scrapy fixture PUBLISHER {url}`")
+
+
+def as_json(value: Any) -> Any:
+    """Return an article, a time or a tuple of them as what JSON can say; times end in Z."""
+    if isinstance(value, Article):
+        return {name: as_json(field) for name, field in asdict(value).items()}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, (list, tuple)):
+        return [as_json(entry) for entry in value]
+    return value
+
+
+def ending(article: Article | None = None, links: list[Link] | None = None, refusal: Refused | None = None) -> Json:
+    """Return how an address ended, as an expectation says it."""
+    if article:
+        return {"article": as_json(article)}
+    if links is not None:
+        return {"links": [[link.url, as_json(link.announced)] for link in links]}
+    return {"error": refusal.reason} if refusal else {}
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """One saved response and its expectation."""
+
+    page: Path
+    expected: Json
+
+    @property
+    def name(self) -> str:
+        """Return what the case is about."""
+        return self.page.name.partition(".")[0]
+
+    @property
+    def url(self) -> str:
+        """Return the address that the saved response answered."""
+        url: str = self.expected["url"]
+        return url
+
+    @property
+    def fetched(self) -> datetime:
+        """Return the end of the day on which the response was saved, or the moment where it says one."""
+        fetched: str = self.expected["fetched"]
+        moment = datetime.fromisoformat(fetched)
+        if len(fetched) == len("2023-08-24"):
+            moment = datetime.combine(moment.date(), time.max)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    @property
+    def ending(self) -> Json:
+        """Return what the expectation says of the end."""
+        return {name: value for name, value in self.expected.items() if name in ENDINGS}
+
+    @property
+    def listing(self) -> bool:
+        """Tell whether this is a listing."""
+        return bool(self.expected.get("listing"))
+
+    def response(self) -> Response:
+        """Return the saved response."""
+        body = self.page.read_bytes()
+        headers = Headers(self.expected.get("headers", {}))
+        kind = responsetypes.from_args(headers=headers, url=self.url, body=body)
+        return kind(self.url, status=self.expected.get("status", 200), headers=headers, body=body)
+
+    def expecting(self, found: Json) -> Self:
+        """Return the fixture with another ending."""
+        kept = {name: value for name, value in self.expected.items() if name not in ENDINGS}
+        return type(self)(self.page, {**kept, **found})
+
+    def save(self, body: bytes | None = None) -> None:
+        """Write the expectation, and the page where a body is given."""
+        self.page.parent.mkdir(parents=True, exist_ok=True)
+        if body is not None:
+            self.page.write_bytes(body)
+        text = json.dumps(self.expected, ensure_ascii=False, indent=1)
+        self.page.with_name(self.name + EXPECTED).write_text(text + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Iterator[Fixture]:
+    """Yield the fixtures of a folder by name; raise FileNotFoundError for an expectation without its page."""
+    for expectation in sorted(folder.glob(f"*{EXPECTED}")):
+        name = expectation.name.removesuffix(EXPECTED)
+        pages = [page for page in folder.glob(f"{name}.*") if page != expectation]
+        if len(pages) != 1:
+            raise FileNotFoundError(f"{expectation} needs one page beside it, found {len(pages)}")
+        yield Fixture(pages[0], json.loads(expectation.read_text(encoding="utf-8")))
+
+
+class FixtureHandler(BaseDownloadHandler):
+    """Answers requests from the folders in ``REPLAY_FIXTURES``; nothing goes over the network."""
+
+    lazy = True
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        folders = map(Path, crawler.settings.getlist("REPLAY_FIXTURES"))
+        self.fixtures = {fixture.url: fixture for folder in folders for fixture in load(folder)}
+
+    async def download_request(self, request: Request) -> Response:
+        """Return the saved response; raise NotSaved if there is none."""
+        fixture = self.fixtures.get(request.url)
+        if fixture is None:
+            self.crawler.stats.inc_value("replay/missed")
+            raise NotSaved(request.url)
+        request.meta["captured"] = fixture.fetched
+        return fixture.response()
+
+    async def close(self) -> None:
+        """Do nothing: no connection was opened."""
+
+
+#: Headers that say how to read a body. The others are of no use later and may name somebody.
+KEPT_HEADERS = ("Content-Type", "Content-Encoding", "Content-Length", "Location", "Retry-After")
+
+
+class SaveFixtureMiddleware:
+    """Saves the answers to the addresses in ``SAVE_FIXTURES`` (address: page) as they came over the wire."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.pages: dict[str, str] = crawler.settings.getdict("SAVE_FIXTURES")
+        if not self.pages:
+            raise NotConfigured
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the middleware; raise NotConfigured if nothing is to be saved."""
+        return cls(crawler)
+
+    def process_response(self, request: Request, response: Response) -> Response:
+        """Save a response that was asked for, and hand it on."""
+        if page := self.pages.get(request.url):
+            headers = {name: value.decode("latin-1") for name in KEPT_HEADERS if (value := response.headers.get(name))}
+            facts = {"url": request.url, "fetched": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+            Fixture(Path(page), {**facts, "status": response.status, "headers": headers}).save(response.body)
+        return response

@@ -1,0 +1,120 @@
+"""A crawl answered from saved responses: the real spiders, settings, middlewares and pipelines, and no socket."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scrapy.crawler import Crawler, CrawlerProcessBase
+
+from newsarchive.fixture import Fixture, Json, ending, load
+from newsarchive.run import article_ended, failures, listing_ended, refusals
+
+__all__ = ["COMMAND_PRIORITY", "FixtureReplay", "fixture_folders"]
+
+HANDLER = "newsarchive.fixture.FixtureHandler"
+#: What a replayed crawl does otherwise than a live one: nobody has to be spared, and a saved answer stays the same.
+REPLAY_SETTINGS: dict[str, Any] = {
+    "DOWNLOAD_HANDLERS": {"http": HANDLER, "https": HANDLER, "file": None, "data": None, "ftp": None, "s3": None},
+    "DOWNLOAD_DELAY": 0,
+    "CONCURRENT_REQUESTS_PER_DOMAIN": 8,
+    "RETRY_ENABLED": False,
+    "BACKOFF_START": 0,
+}
+#: Above the project's settings and a spider's, below the command line's.
+COMMAND_PRIORITY = 35
+
+
+def fixture_folders(paths: list[str], publishers: list[str]) -> dict[str, Path]:
+    """Return the fixture folder of each publisher below the given folders; raise ValueError for one without."""
+    folders: dict[str, Path] = {}
+    for path in map(Path, paths):
+        candidates = [path] if path.name in publishers else [path / name for name in publishers]
+        found = {folder.name: folder for folder in candidates if next(folder.glob("*.expected.json"), None)}
+        if not found:
+            raise ValueError(f"{path} holds no fixtures of {', '.join(publishers)}")
+        folders |= found
+    return folders
+
+
+@dataclass
+class FixtureReplay:
+    """The replay of one publisher's fixtures and how each ended."""
+
+    publisher: str
+    folder: Path
+    fixtures: list[Fixture] = field(init=False)
+    endings: dict[str, Json] = field(default_factory=dict)
+    crawler: Crawler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fixtures = list(load(self.folder))
+
+    def start(self, process: CrawlerProcessBase) -> None:
+        """Add the crawl of all fixtures to a process: listings first, then what none of them announces."""
+        self.crawler = process.create_crawler(self.publisher)
+        self.crawler.settings.setdict(
+            {**REPLAY_SETTINGS, "REPLAY_FIXTURES": [str(self.folder)]}, priority=COMMAND_PRIORITY
+        )
+        self.crawler.signals.connect(self.ended, article_ended)
+        self.crawler.signals.connect(self.ended, listing_ended)
+        announced = {link[0] for fixture in self.fixtures for link in fixture.ending.get("links", ())}
+        listings = [fixture.url for fixture in self.fixtures if fixture.listing]
+        addresses = [
+            fixture.url
+            for fixture in self.fixtures
+            if fixture.ending and not fixture.listing and fixture.url not in announced
+        ]
+        known = set(process.spider_loader.load(self.publisher).start_urls)
+        process.crawl(
+            self.crawler,
+            addresses=" ".join(addresses),
+            listings=" ".join(url for url in listings if url not in known),
+        )
+
+    def ended(self, url: str, **how: Any) -> None:
+        """Note how an address ended."""
+        self.endings[url] = ending(**{name: how.get(name) for name in ("article", "links", "refusal")})
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Return what the crawl counted."""
+        stats: dict[str, Any] = self.crawler.stats.get_stats()
+        return stats
+
+    def differences(self) -> list[str]:
+        """Return where the endings are not those expected, one line each."""
+        found = []
+        for fixture in self.fixtures:
+            expected, ended = fixture.ending, self.endings.get(fixture.url, {})
+            if expected != ended:
+                found.append(f"{self.publisher}/{fixture.name}: {_difference(expected, ended)}")
+        return found
+
+    def failures(self) -> list[str]:
+        """Return what went wrong, one line each: differences, addresses not saved, exceptions."""
+        missed = self.stats.get("replay/missed", 0)
+        # What fixtures expect to be refused or to fail is no failure of the replay.
+        broken = [line for line in failures(self.stats) if re.search("exception|pipeline|nothing", line)]
+        unsaved = [f"no fixture answers {url}" for url, end in self.endings.items() if end == {"error": "not-saved"}]
+        return [*self.differences(), *(unsaved or [f"no fixture answers {missed} requests"] * bool(missed)), *broken]
+
+    def summary(self) -> str:
+        """Return one line on the whole replay."""
+        counted = {name: self.stats.get(f"article/{name}", 0) for name in ("stored", "revised", "unchanged")}
+        refused = sum(refusals(self.stats).values())
+        listings = self.stats.get("listing/read", 0)
+        told = ", ".join(f"{count} {name}" for name, count in counted.items())
+        return f"{self.publisher}: {sum(counted.values())} articles ({told}), {refused} refused, {listings} listings"
+
+
+def _difference(expected: Json, ended: Json) -> str:
+    """Return what sets an ending apart from the one expected."""
+    if "article" in expected and "article" in ended:
+        fields = [name for name, value in expected["article"].items() if ended["article"].get(name) != value]
+        return "another " + ", ".join(fields)
+    return f"expected {_brief(expected)}, found {_brief(ended)}"
+
+
+def _brief(end: Json) -> str:
+    return (end.get("error") and f"refusal {end['error']}") or next(iter(end), "nothing")

@@ -1,0 +1,91 @@
+"""One execution of a spider: how each address ended, and whether all is well.
+
+Endings are announced as signals, so that whoever keeps a report need not be
+known to spiders and pipelines.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from scrapy import Request, signals
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from newsarchive.article import Article, Refused
+
+__all__ = ["RunExtension", "article_ended", "asked", "failures", "first_asked", "listing_ended", "refusals"]
+
+#: Sent with ``url`` and either ``article`` or ``refusal``, once for each article address.
+article_ended = object()
+#: Sent with ``url`` and either ``links`` or ``refusal``, once for each listing.
+listing_ended = object()
+
+#: What a publisher may do at any time: an article that is gone is not a failed run.
+GONE = ("status-404", "status-410", "status-451")
+#: Refusals that say "somebody has to look": a layout changed, or a page broke the reader.
+ALARMS = ("drift", "unknown-layout", "unreadable", "body-lost")
+
+
+class RunExtension:
+    """Counts what pipelines did to articles, and what broke."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the extension, listening to a crawler's run."""
+        extension = cls(crawler)
+        crawler.signals.connect(extension.dropped, signals.item_dropped)
+        crawler.signals.connect(extension.stored, signals.item_scraped)
+        crawler.signals.connect(extension.pipeline_failed, signals.item_error)
+        return extension
+
+    def stored(self, item: Article, response: Response) -> None:
+        """Announce an article that went through all pipelines."""
+        self.crawler.signals.send_catch_log(article_ended, url=asked(response), article=item)
+
+    def dropped(self, item: Article, response: Response, exception: Refused) -> None:
+        """Count and announce an article that a pipeline refused."""
+        self.crawler.stats.inc_value(f"article/refused/{exception.reason}")
+        self.crawler.signals.send_catch_log(article_ended, url=asked(response), refusal=exception)
+
+    def pipeline_failed(self, item: Article, response: Response, failure: Any) -> None:
+        """Count an article that a pipeline broke on; it is not stored."""
+        self.crawler.stats.inc_value("pipeline/failed")
+
+
+def first_asked(request: Request) -> str:
+    """Return the address that was asked for at first, before redirects."""
+    address: str = request.meta.get("redirect_urls", [request.url])[0]
+    return address
+
+
+def asked(response: Response) -> str:
+    """Return the address for which a response is the answer."""
+    return first_asked(response.request) if response.request else response.url
+
+
+def failures(stats: Mapping[str, Any]) -> list[str]:
+    """Return what a run failed at, one line each; empty if all is well."""
+
+    def total(prefix: str) -> int:
+        return sum(value for name, value in stats.items() if name.startswith(prefix))
+
+    failed = [
+        f"{value} × {name}"
+        for name, value in sorted(stats.items())
+        if (name.startswith(("listing/failed/", "article/failed/", "pipeline/failed")) and not name.endswith(GONE))
+        or (name.startswith("article/refused/") and name.endswith(ALARMS))
+    ]
+    if broken := total("spider_exceptions/"):
+        failed.append(f"{broken} × exception in the spider")
+    if not total("article/"):
+        failed.append("nothing found where articles must be")
+    return failed
+
+
+def refusals(stats: Mapping[str, Any]) -> dict[str, int]:
+    """Return how often each reason was given for refusing or failing, by ``refused/<reason>`` and the like."""
+    prefixes = ("article/refused/", "article/failed/", "listing/failed/")
+    return {name: value for name, value in sorted(stats.items()) if name.startswith(prefixes)}

@@ -1,0 +1,66 @@
+"""What differs from Scrapy's defaults, each with its reason."""
+
+from newsarchive.page import MAX_SIZE
+
+BOT_NAME = "newsarchive"
+SPIDER_MODULES = ["spiders"]
+NEWSPIDER_MODULE = "spiders"
+COMMANDS_MODULE = "newsarchive.commands"
+
+#: Folder of posts, captures and index. Relative to where the command runs.
+ARCHIVE_DIR = "archive"
+
+ITEM_PIPELINES = {
+    "pipelines.clean.CleanPipeline": 100,
+    "pipelines.validate.ValidatePipeline": 200,
+    "pipelines.write_post.WritePostPipeline": 300,
+}
+#: What `scrapy read` does to an article before it prints it: the pipelines that are pure functions.
+READ_STEPS = ["pipelines.clean.clean", "pipelines.validate.validated"]
+
+# Manners: say who asks and where to complain, ask what robots.txt allows, one thing at a time, never in a hurry.
+USER_AGENT = "newsarchive/0.1 (+https://github.com/newsarchive/newsarchive)"
+ROBOTSTXT_OBEY = True
+ROBOTSTXT_USER_AGENT = "newsarchive"
+CONCURRENT_REQUESTS = 8
+CONCURRENT_REQUESTS_PER_DOMAIN = 1
+DOWNLOAD_DELAY = 2
+#: Seconds: the longest wait a publisher may ask for with Retry-After before the run gives an address up.
+BACKOFF_MAX = 300
+#: Seconds before a publisher that is in trouble is asked again; doubled each time.
+BACKOFF_START = 5
+RETRY_TIMES = 3
+DEFAULT_REQUEST_HEADERS = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "zh-Hant,zh-Hans;q=0.9,zh;q=0.8,*;q=0.5",
+}
+# The newsrooms need not know which listing led to an article.
+REFERRER_POLICY = "no-referrer"
+COOKIES_ENABLED = False
+
+# Bounds: the defaults allow 1 GiB and 180 seconds a page.
+DOWNLOAD_MAXSIZE = MAX_SIZE
+DOWNLOAD_WARNSIZE = MAX_SIZE // 2
+DOWNLOAD_TIMEOUT = 30
+REDIRECT_MAX_TIMES = 5
+# Each response starts as many tasks as this says, and a page yields one article.
+CONCURRENT_ITEMS = 8
+
+# Only the web: a redirect to file: or data: must find nobody to answer it.
+DOWNLOAD_HANDLERS = {"file": None, "data": None, "ftp": None, "s3": None}
+DOWNLOAD_VERIFY_CERTIFICATES = True
+METAREFRESH_ENABLED = False
+# Both open a local port on which anybody can run code in this process.
+TELNETCONSOLE_ENABLED = False
+REMOTE_CONTROL_ENABLED = False
+
+DOWNLOADER_MIDDLEWARES = {
+    "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
+    "newsarchive.download.BackOffMiddleware": 560,
+    "newsarchive.download.OnSiteRedirectMiddleware": 600,
+    # Below decompression, where bodies are as they came over the wire.
+    "newsarchive.download.WholeBodyMiddleware": 900,
+}
+EXTENSIONS = {"newsarchive.run.RunExtension": 100}
+LOG_FORMATTER = "newsarchive.log.LogFormatter"
+LOG_LEVEL = "INFO"

@@ -1,0 +1,39 @@
+"""Refuses an article that must not be published, whatever its page looked like."""
+
+import re
+from datetime import UTC, datetime
+
+from newsarchive.article import Article, Refused
+
+#: Before the first of the three publishers had a site.
+EARLIEST = datetime(1994, 1, 1, tzinfo=UTC)
+_TAG = re.compile(r"<[^<>]*>")
+
+
+def problems(article: Article) -> list[str]:
+    """Return what is wrong with an article, as reasons to count; empty if nothing is."""
+    checks = {
+        "no-title": not article.title,
+        "no-id": not article.id,
+        "no-body": not _TAG.sub("", article.body).strip(),
+        "bad-url": not article.url.startswith(("https://", "http://")),
+        "bad-time": article.published.tzinfo is None or article.published < EARLIEST,
+        "many-lines": any("\n" in value or "\r" in value for value in (article.title, article.body)),
+    }
+    return [problem for problem, found in checks.items() if found]
+
+
+def validated(article: Article) -> Article:
+    """Return the article; raise Refused with its first problem if it has any."""
+    found = problems(article)
+    if found:
+        raise Refused(found[0], ", ".join(found))
+    return article
+
+
+class ValidatePipeline:
+    """Lets through what may be published."""
+
+    def process_item(self, item: Article) -> Article:
+        """Return the article or raise Refused."""
+        return validated(item)

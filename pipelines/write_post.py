@@ -1,0 +1,60 @@
+"""Writes an article as a Jekyll post: whole or not at all, and only if it says something new."""
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Literal, Self
+
+from scrapy.crawler import Crawler
+
+from newsarchive.article import Article
+from newsarchive.post import Post, path, render
+
+Ending = Literal["stored", "revised", "unchanged"]
+
+
+def write(file: Path, content: bytes) -> Ending:
+    """Write a file so that after any crash it is the old one or the new one; leave one alone that is the same.
+
+    Raises OSError, and leaves no trace, if the new content cannot be written.
+    """
+    old = file.read_bytes() if file.exists() else None
+    if old == content:
+        return "unchanged"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".tmp", delete=False) as draft:
+        try:
+            draft.write(content)
+            draft.flush()
+            os.fchmod(draft.fileno(), 0o644)
+            os.fsync(draft.fileno())
+            Path(draft.name).replace(file)
+        except BaseException:
+            Path(draft.name).unlink(missing_ok=True)
+            raise
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return "stored" if old is None else "revised"
+
+
+class WritePostPipeline:
+    """Writes each article below the archive folder and counts it as stored, revised or unchanged."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+        self.folder = Path(crawler.settings["ARCHIVE_DIR"])
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the pipeline for a crawler."""
+        return cls(crawler)
+
+    def process_item(self, item: Article) -> Article:
+        """Write the article's post."""
+        post = Post.from_article(item, self.crawler.spider.label)
+        ending = write(self.folder / path(item), render(post).encode())
+        self.crawler.stats.inc_value(f"article/{ending}")
+        return item
