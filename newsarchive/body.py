@@ -47,6 +47,14 @@ SILENT = frozenset(
     ).split()
 )
 EMBEDS = frozenset("iframe video audio embed amp-iframe amp-video amp-audio amp-youtube amp-twitter".split())
+#: Whose frames a newsroom embeds. A frame from elsewhere, in a wrapper nobody knows, may be an advertisement.
+PROVIDERS = re.compile(
+    r"^https?://(?:[\w-]+\.)*(?:youtube\.com|youtube-nocookie\.com|youtu\.be|vimeo\.com|dailymotion\.com|facebook\.com"
+    r"|instagram\.com|threads\.(?:net|com)|twitter\.com|x\.com|tiktok\.com|bsky\.app|t\.me|soundcloud\.com"
+    r"|spotify\.com|docs\.google\.com|maps\.google\.com|google\.com/maps|datawrapper\.de|dwcdn\.net|flourish\.studio"
+    r"|infogram\.com|knightlab\.com|arcgis\.com|cna\.com\.tw|dw\.com|rfi\.fr|akamaized\.net)(?:[/:?]|$)",
+    re.I,
+)
 KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "ol": ("start",), "bdo": ("dir",)}
 
 
@@ -89,6 +97,8 @@ class Body:
 
 def web_address(address: str, base: str) -> str:
     """Return the absolute address a link leads to; empty if it leads nowhere on the web or to a mailbox."""
+    if not address.strip():
+        return ""
     try:
         absolute = urljoin(base, address.strip())
         scheme = urlsplit(absolute).scheme
@@ -143,8 +153,11 @@ class _Writer:
 
     def line_break(self) -> None:
         """Break the line; the second of two breaks in a row ends the paragraph."""
-        last = next((part for part in reversed(self.line) if not part.isspace()), "")
-        if last == "<br>" and self.paragraph == "p":
+        line = self.line
+        while line and line[-1].isspace() and "<br>" in line:
+            line.pop()
+        if line and line[-1] == "<br>" and self.paragraph == "p":
+            line.pop()
             self.flush()
         else:
             self.line.append("<br>")
@@ -217,6 +230,7 @@ class _Reader:
             set(select(container, css)) - {container} if css else set()
             for css in (rules.drop, rules.unwrap, rules.figure, rules.embed)
         )
+        self.named = self.dropped | self.unwrapped | self.figures | self.embeds
 
     def read(self) -> Body:
         limit = MAX_DEPTH - _depth(self.container)
@@ -346,14 +360,29 @@ class _Reader:
         return leave
 
     def enter_unknown(self, node: HtmlElement) -> _End:
-        """Look inside an anonymous wrapper; pass over what shows nothing; raise Drift for the rest."""
+        """Look inside a wrapper without a name, or one that holds known things only; raise Drift for any other."""
         anonymous = node.tag in ("div", "center", "section") and not node.get("class") and not node.get("id")
-        if anonymous or node in self.unwrapped:
+        if anonymous or node in self.unwrapped or self.only_known(node):
             return self.enter_paragraph("p")
-        if text(node) or any(True for _ in node.iter("img", "iframe", "video", "audio", "amp-img")):
-            names = " ".join(filter(None, (node.get("id"), node.get("class"))))
-            raise Drift(f"unknown <{node.tag}> {names!r} in the body: {text(node)[:40]!r}")
-        return self.skip(node)
+        names = " ".join(filter(None, (node.get("id"), node.get("class"))))
+        raise Drift(f"unknown <{node.tag}> {names!r} in the body: {text(node)[:40]!r}")
+
+    def only_known(self, node: HtmlElement) -> bool:
+        """Tell whether a wrapper holds nothing but pictures, quotations and embedded things that are known."""
+        inside = list(_children(node))
+        while inside:
+            child = inside.pop()
+            if isinstance(child, str):
+                if child.strip():
+                    return False
+            elif child.tag in EMBEDS:
+                if not PROVIDERS.search(_embedded(child, self.base)):
+                    return False
+            elif child.tag in ("img", "amp-img") and child not in self.named:
+                return False
+            elif child.tag not in SILENT | {"blockquote"} and child not in self.named:
+                inside += _children(child)
+        return True
 
 
 def _nothing() -> None:

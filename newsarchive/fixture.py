@@ -140,13 +140,15 @@ class FixtureHandler(BaseDownloadHandler):
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         folders = map(Path, crawler.settings.getlist("REPLAY_FIXTURES"))
+        self.missed: set[str] = set()
         self.fixtures = {fixture.url: fixture for folder in folders for fixture in load(folder)}
 
     async def download_request(self, request: Request) -> Response:
         """Return the saved response; raise NotSaved if there is none."""
         fixture = self.fixtures.get(request.url)
         if fixture is None:
-            self.crawler.stats.inc_value("replay/missed")
+            self.missed.add(request.url)
+            self.crawler.stats.set_value("replay/missed", sorted(self.missed))
             raise NotSaved(request.url)
         request.meta["captured"] = fixture.fetched
         return fixture.response()

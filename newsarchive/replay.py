@@ -93,11 +93,13 @@ class FixtureReplay:
 
     def failures(self) -> list[str]:
         """Return what went wrong, one line each: differences, addresses not saved, exceptions."""
-        missed = self.stats.get("replay/missed", 0)
         # What fixtures expect to be refused or to fail is no failure of the replay.
         broken = [line for line in failures(self.stats) if re.search("exception|pipeline|nothing", line)]
-        unsaved = [f"no fixture answers {url}" for url, end in self.endings.items() if end == {"error": "not-saved"}]
-        return [*self.differences(), *(unsaved or [f"no fixture answers {missed} requests"] * bool(missed)), *broken]
+        return [*self.differences(), *self.missed(), *broken]
+
+    def missed(self) -> list[str]:
+        """Return the addresses that were asked for and are not saved, one line each."""
+        return [f"{self.publisher}: no fixture answers {url}" for url in self.stats.get("replay/missed", ())]
 
     def summary(self) -> str:
         """Return one line on the whole replay."""

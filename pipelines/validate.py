@@ -7,6 +7,8 @@ from newsarchive.article import Article, Refused
 
 #: Before the first of the three publishers had a site.
 EARLIEST = datetime(1994, 1, 1, tzinfo=UTC)
+#: Characters. Headlines have less than 200; Jekyll's own engine takes minutes over thousands of hostile ones.
+LONGEST_TITLE = 1000
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -14,6 +16,7 @@ def problems(article: Article) -> list[str]:
     """Return what is wrong with an article, as reasons to count; empty if nothing is."""
     checks = {
         "no-title": not article.title,
+        "long-title": len(article.title) > LONGEST_TITLE,
         "no-id": not article.id,
         "no-body": not _TAG.sub("", article.body).strip(),
         "bad-url": not article.url.startswith(("https://", "http://")),

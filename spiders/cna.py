@@ -46,20 +46,30 @@ def photo(frame: HtmlElement, base: str) -> Image:
     address = re.sub(r"/(WebPhotos|WebCover)/\d+/", r"/\1/1024/", largest(frame, base), flags=re.I)
     if not address:
         raise Drift("a photo without an address")
-    return Image(url=address, caption=text(one(frame, ".picinfo")))
+    caption = first(frame, ".picinfo")
+    return Image(
+        url=address, caption=text(caption) if caption is not None else tidy(one(frame, "img").get("alt") or "")
+    )
+
+
+def embedded(element: HtmlElement, base: str) -> str:
+    """Return the address of what a script would put in an element's place."""
+    if "infogram-embed" in attribute(element, "class"):
+        return f"https://infogram.com/{attribute(element, 'data-id')}"
+    return attribute(element, "data-href", "href")
 
 
 RULES = Rules(
     drop=(
         ".insertGroup, .moreArticle, .articlekeywordGroup, .bottomBox, .SubscriptionInner, .gmailNews, .hiddenCont,"
         " .dic-icon, .dictionary-box, .dictionary-title, .news-dic-text, .news-dic-all, .articleADbox, .BtnShareGroup,"
-        " .bottomArticleBanner"
+        " .bottomArticleBanner, .infogram-embed ~ div"
     ),
-    unwrap=".media, .twitterMedia, .noWidthMedia, .outerMedia, .youtubeBox, .VOD, .dictionary, .box_1, .box_2",
+    unwrap=(".youtubeBox, .youtube, .picinfo, .outerMedia, .myCustom, .myCustom div, .dictionary, .box_1, .box_2"),
     figure=".floatImg",
     picture=photo,
-    embed=".fb-post, .fb-video",
-    address=lambda element, base: attribute(element, "data-href"),
+    embed=".fb-post, .fb-video, .infogram-embed, .gie-single",
+    address=embedded,
 )
 
 
@@ -112,7 +122,7 @@ class CnaSpider(PublisherSpider):
             title=title,
             published=instant(published, self.timezone),
             modified=instant(modified, self.timezone),
-            section=text(trail[-1]) if trail else self.section_of(facts, title),
+            section=self.section_of(root, facts, title) or text(trail[-1]),
             keywords=self.keywords_of(facts, title),
             images=body.images,
             body=body.html,
@@ -139,9 +149,10 @@ class CnaSpider(PublisherSpider):
             title=title,
             published=instant(self.stated("published", "Published", facts, about), self.timezone),
             modified=instant(self.stated("modified", "Modified", facts, about), self.timezone),
-            section=about.get("articleSection") or text(crumb) or self.section_of(facts, title),
-            keywords=self.tags_of(story, about) or self.keywords_of(facts, title),
-            summary=tidy(about.get("about") or "") or facts.get("description", [""])[0],
+            section=about.get("articleSection") or text(crumb) or self.section_of(root, facts, title),
+            keywords=self.tags_of(story, about) if about else self.keywords_of(facts, title),
+            summary=tidy(about.get("about") or "")
+            or (facts.get("description") or facts.get("og:description", [""]))[0],
             images=images,
             body="".join(part.html for part in (*leads, body)),
         )
@@ -172,11 +183,14 @@ class CnaSpider(PublisherSpider):
             raise Refused("incomplete", "the text does not close with its day")
         return body
 
-    def section_of(self, facts: dict[str, list[str]], title: str) -> str:
+    def section_of(self, root: HtmlElement, facts: dict[str, list[str]], title: str) -> str:
         """Return the section that follows the headline in ``T | 國際 | 重點新聞 | 中央社 CNA``."""
-        return facts["og:title"][0].removeprefix(title).strip(" |").split(" | ")[0]
+        trail = facts["og:title"][0] if "og:title" in facts else text(first(root, "title"))
+        return trail.removeprefix(title).strip(" |").split(" | ")[0]
 
     def keywords_of(self, facts: dict[str, list[str]], title: str) -> tuple[str, ...]:
         """Return the keywords of pages before 2023, which often are just the headline and end in general words."""
-        named = ",".join(facts.get("keywords", ())).removesuffix("News,新聞,即時新聞,中央社").split(",")
+        if "keywords" not in facts:
+            raise Drift("no meta keywords")
+        named = ",".join(facts["keywords"]).removesuffix("News,新聞,即時新聞,中央社").split(",")
         return tuple(dict.fromkeys(word.strip() for word in named if word.strip() and word.strip() != title))

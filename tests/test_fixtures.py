@@ -1,0 +1,124 @@
+"""Every saved page ends as its expectation says, through the real spiders, settings, downloader and pipelines."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from places import CHECKOUT, FIXTURES, PUBLISHERS, spider
+
+from newsarchive.fixture import Fixture, load
+from newsarchive.post import read
+
+
+def scrapy(*arguments: str, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project in a process of its own."""
+    command = [sys.executable, "-m", "scrapy", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, env={**os.environ, "LC_ALL": "C.UTF-8"})
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Return an archive into which all fixtures were replayed, and what the command printed."""
+    folder = tmp_path_factory.mktemp("archive")
+    return folder, scrapy("replay", "-s", f"ARCHIVE_DIR={folder}")
+
+
+def fixtures() -> list[tuple[str, Fixture]]:
+    return [(publisher, fixture) for publisher in PUBLISHERS for fixture in load(FIXTURES / publisher)]
+
+
+def test_every_fixture_ends_as_expected(archive: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, done = archive
+    assert "FAILED" not in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    for publisher in PUBLISHERS:
+        assert f"\n{publisher}: " in "\n" + done.stdout
+
+
+def test_a_post_for_every_article_and_nothing_else(archive: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = archive
+    posts = {read(file.read_text(encoding="utf-8")).url for file in folder.rglob("*.md")}
+    articles = {fixture.expected["article"]["url"] for _, fixture in fixtures() if "article" in fixture.expected}
+    assert posts == articles
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".md"}
+
+
+def test_replaying_twice_changes_nothing(archive: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = archive
+    before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in folder.rglob("*.md")}
+    done = scrapy("replay", "-s", f"ARCHIVE_DIR={folder}")
+    assert done.returncode == 0
+    assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in folder.rglob("*.md")} == before
+    assert "(0 stored, 0 revised" in done.stdout
+
+
+def test_an_address_without_fixture_is_a_failure(tmp_path: Path) -> None:
+    whole = FIXTURES / "cna"
+    for file in whole.iterdir():
+        if not file.name.startswith("robots"):
+            (tmp_path / "cna").mkdir(exist_ok=True)
+            (tmp_path / "cna" / file.name).write_bytes(file.read_bytes())
+    done = scrapy("replay", str(tmp_path / "cna"), "-s", f"ARCHIVE_DIR={tmp_path / 'archive'}")
+    assert done.returncode == 1
+    assert "FAILED cna: no fixture answers https://www.cna.com.tw/robots.txt" in done.stdout
+
+
+def test_another_ending_is_a_failure_that_names_the_fixture(tmp_path: Path) -> None:
+    for file in (FIXTURES / "cna").iterdir():
+        (tmp_path / "cna").mkdir(exist_ok=True)
+        (tmp_path / "cna" / file.name).write_bytes(file.read_bytes())
+    fixture = next(fixture for fixture in load(tmp_path / "cna") if "article" in fixture.expected)
+    fixture.expecting({"article": {**fixture.expected["article"], "title": "another"}}).save()
+    done = scrapy("replay", str(tmp_path), "-s", f"ARCHIVE_DIR={tmp_path / 'archive'}")
+    assert done.returncode == 1
+    assert f"FAILED cna/{fixture.name}: another title" in done.stdout
+
+
+def test_expectations_are_rewritten_by_the_command(tmp_path: Path) -> None:
+    for file in (FIXTURES / "cna").iterdir():
+        (tmp_path / "cna").mkdir(exist_ok=True)
+        (tmp_path / "cna" / file.name).write_bytes(file.read_bytes())
+    fixture = next(fixture for fixture in load(tmp_path / "cna") if "article" in fixture.expected)
+    fixture.expecting({}).save()
+    done = scrapy("fixture", "cna", "--folder", str(tmp_path))
+    assert done.stdout == f"cna/{fixture.name}: article\n"
+    assert [f.expected for f in load(tmp_path / "cna")] == [f.expected for f in load(FIXTURES / "cna")]
+
+
+@pytest.mark.parametrize("publisher", PUBLISHERS)
+def test_each_publisher_has_a_dozen_fixtures_named_for_their_case(publisher: str) -> None:
+    names = [fixture.name for fixture in load(FIXTURES / publisher)]
+    assert len(names) >= 12
+    assert [name for name in names if name.strip("0123456789-") == ""] == []
+
+
+def test_read_prints_articles_and_refusals_as_json_lines() -> None:
+    pages = {end: fixture for _, fixture in fixtures() for end in fixture.ending if fixture.page.parent.name == "cna"}
+    whole = next(f for f in load(FIXTURES / "cna") if "article" in f.expected and not f.expected.get("headers"))
+    expired = next(f for f in load(FIXTURES / "cna") if f.expected.get("error") == "expired")
+    done = scrapy("read", "cna", str(whole.page), str(expired.page))
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first == whole.expected["article"]
+    assert (second["file"], second["refused"]) == (str(expired.page), "expired")
+    assert done.returncode == 1
+    assert scrapy("read", "cna", str(whole.page)).returncode == 0
+    assert pages
+
+
+def test_spider_file_class_name_and_folder_agree() -> None:
+    files = {file.stem for file in (CHECKOUT / "spiders").glob("*.py")} - {"__init__"}
+    assert files == set(PUBLISHERS) == {folder.name for folder in FIXTURES.iterdir()}
+    for publisher in PUBLISHERS:
+        assert type(spider(publisher)).__name__ == f"{publisher.capitalize()}Spider"
+        assert type(spider(publisher)).__module__ == f"spiders.{publisher}"
+
+
+def test_readme_names_every_publisher() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if line.startswith("| `")]
+    assert {row.split("`")[1] for row in rows if row.split("`")[1] in PUBLISHERS} == set(PUBLISHERS)
+    for publisher in PUBLISHERS:
+        assert any(spider(publisher).label in row for row in rows if f"| `{publisher}`" in row)
