@@ -67,7 +67,8 @@ def _string(node: HtmlElement) -> str:
 
 def _weight(value: str) -> int:
     """Return the number of characters that are not white space, as loss is counted in them."""
-    return len("".join(CONTROLS.sub("", value).split()))
+    solid = "".join(value.split())
+    return len(solid if solid.isprintable() else CONTROLS.sub("", solid))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +143,9 @@ class _Writer:
     weight: int = 0
 
     def words(self, value: str) -> None:
-        preformatted = "pre" in self.nesting
-        value = value.replace("\r\n", "\n") if preformatted else LAYOUT_SPACE.sub(" ", value)
         if not value.isprintable():
+            preformatted = "pre" in self.nesting
+            value = value.replace("\r\n", "\n") if preformatted else LAYOUT_SPACE.sub(" ", value)
             value = SURROGATES.sub("\ufffd", CONTROLS.sub("", value))
         if value:
             self.weight += len("".join(value.split()))

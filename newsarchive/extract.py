@@ -99,9 +99,9 @@ def one(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> HtmlEl
 
 def tidy(value: str) -> str:
     """Return text without control characters, source layout and white space at its ends; other spaces stay."""
-    value = LAYOUT_SPACE.sub(" ", value)
+    # Neither layout nor control characters are printable, so most text is let through unsearched.
     if not value.isprintable():
-        value = SURROGATES.sub("\ufffd", CONTROLS.sub("", value))
+        value = SURROGATES.sub("\ufffd", CONTROLS.sub("", LAYOUT_SPACE.sub(" ", value)))
     return value.strip()
 
 

@@ -7,7 +7,7 @@ address, when it was fetched, with which status and headers, and how it ends:
     {"url": …, "fetched": "2023-08-24", "status": 200, "headers": {…}, "article": {…}}
     {"url": …, "fetched": …, "error": "expired"}  a refusal, by its reason
     {"url": …, "fetched": …, "listing": true, "links": […]}
-    {"url": …, "fetched": …}                      what is read on the way: robots.txt, a redirect's target
+    {"url": …, "fetched": …}                      robots.txt, whose end is not looked at
 
 The name says what the case is about. Tests check expectations, ``scrapy
 fixture`` writes them, and ``git diff`` reviews them.
@@ -100,6 +100,11 @@ class Fixture:
     def listing(self) -> bool:
         """Tell whether this is a listing."""
         return bool(self.expected.get("listing"))
+
+    @property
+    def is_article(self) -> bool:
+        """Tell whether this answers for an article; robots.txt and listings are read on the way."""
+        return not self.listing and self.page.suffix != ".txt"
 
     def response(self) -> Response:
         """Return the saved response."""

@@ -43,7 +43,7 @@ _TOKENS = rf"""
     | (?P<host>(?<![\w.-])(?:[a-zA-Z0-9-]+\.)+(?:com|de|fr|tw|net|org|my|ly|co|io)\b(?:/[\w/?=&%.-]*)?)
     | (?P<uuid>\b[0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}\b)
     | (?P<phone>(?<![\w/.-])
-        (?:\+\d{{1,3}}(?:[-.\ /]\d{{2,4}}){{2,5}} | \(?0\d{{1,3}}\)?-\d{{3,4}}-?\d{{3,4}})(?![\w/.:-]))
+        (?:\+\d{{1,3}}(?:[-.\ /]\d{{1,4}}){{2,5}} | \(?0\d{{1,3}}\)?-\d{{3,4}}-?\d{{3,4}})(?![\w/.:-]))
 """
 #: Prose: dates stay as they are, and so do digits, brackets, punctuation and white space.
 _PROSE = rf"""(?ix: {_TOKENS} | (?P<variable>\$\{{\w+\}})
@@ -135,7 +135,7 @@ def own_address(url: str) -> str:
     query = query[:1] + re.sub(r"([^=&;]*=)?([^&;]*)", lambda field: (field[1] or "") + _own_value(field[2]), query[1:])
     if not ours and not _EMBEDS.fullmatch(server):
         host = "//" + own_word("host" + re.sub(r"[^a-z]", "", server.lower()))[:9] + ".example.com"
-    return scheme + host + path + query + _apply(fragment, _code(fragment))
+    return scheme + host + path + query + _apply(fragment, _unquoted(fragment, _code))
 
 
 def _own_path(path: str, *, ours: bool, short: bool) -> str:
@@ -329,7 +329,7 @@ _TOKEN = re.compile(
     r"[A-Z0-9_]+|[a-z]{2}(?:[-_][A-Za-z]+)?|[\x21-\x7e]*[_\d][\x21-\x7e]*|[a-z]+/[\w.+-]+|[a-z]+[A-Z]\w*"
 )
 #: A slug alone, without its address. RFI's ``WBMZ146377-RFI-CN-20251130`` is none.
-_SLUG = re.compile(r"(?![A-Z0-9-]+$)(?:\S*%[0-9A-F]{2}\S*|[\w-]*\b\d{8}-[\w-]*[^\W\d_]{2}[\w-]*)")
+_SLUG = re.compile(r'(?![A-Z0-9-]+$)(?:[^\s:/{}"]*%[0-9A-F]{2}[^\s:/{}"]*|[\w-]*\b\d{8}-[\w-]*[^\W\d_]{2}[\w-]*)')
 _STATE = re.compile(r"\bwindow\.__[A-Z]+_STATE__\s*=|\btms_vars\[")
 _WHOLE_ADDRESS = re.compile(r"(?:[a-zA-Z][\w+.-]*:)?//\S+|/[\w%$][^\s<>]*|(?:mailto|tel|data|javascript):.*")
 

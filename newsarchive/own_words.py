@@ -18,6 +18,7 @@ __all__ = ["own_digits", "own_han", "own_token", "own_word"]
 T = TypeVar("T")
 
 #: Chinese is made of pairs, what a thing is like and the thing: 青山, 旧桥, 晚风, 雨声.
+#: All of weather, gardens, books and bridges.
 LIKE = (
     "大小新旧早晚高低长短深浅青白红黄绿蓝金银香甜清静冷暖远近东西"
     "南北前后内外春夏秋冬山水海河湖林花草竹木石雪雨风云月星夜晨晴"
@@ -49,7 +50,9 @@ class Vocabulary(NamedTuple):
 
 LATIN = Vocabulary(
     "et in ad ex de ut ab si ac ob ne at se tu iam sub per pro sed via lux ros nix sol mos vox aer hic est non qui "
-    "pons rosa aqua ager luna mare dies urbs ripa unda saxa nunc inde vere ante sine",
+    "pons rosa aqua ager luna mare dies urbs ripa unda saxa nunc inde vere ante sine imus itur erat agri "
+    "rura rete fons mons vena humi heri cras diem mane sero nive crus uvae apes aves ovum olea malo vino "
+    "pane igne nave vela remo cura laus vita",
     "hort pont arb flor vent nub sol lun riv camp herb silv libr chart lect port turr plat pluv font mont coll aest "
     "autumn tempest fenestr lucern semit pomar bibliothec aquaeduct hortul nebul arbor flumin lapid vesper matutin "
     "ambul custod serot hibern virid tranquill lector platan tabul murmur margin viator scriptor caement frument",
@@ -67,8 +70,8 @@ ARABIC = Vocabulary(
     "ظلال نسيم سحاب طريق صباح مساء حقول ثلج نهر مطر جسر ورد ماء قمر",
     "ي ها هم نا ات ية كما يون هما تها اتها وهما اتهما",
 )
-#: Letters kept whole: abbreviations (DW, CNA, COVID) and single letters are nobody's prose.
-PLAIN = re.compile(r"[A-Z]{1,5}|.?")
+#: Words that stay: abbreviations (DW, CNA, COVID), DW's NaN/NaN/NaN for a date, single letters.
+PLAIN = re.compile(r"[A-Z]{1,5}|NaN|.?")
 
 
 def _hash(*key: str) -> int:

@@ -18,20 +18,26 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
-from html import unescape
-from html.entities import html5
 from pathlib import PurePosixPath
 from typing import Any, Literal, Self
-from unicodedata import category
 
-import can_ada
-import yaml
-
+from newsarchive.address import canonical_url
 from newsarchive.article import Article
+from newsarchive.spelling import (
+    WHITE_SPACE,
+    escape_braces,
+    link_target,
+    link_text,
+    quoted,
+    scalar,
+    string,
+    strings,
+    unescaped,
+    well_formed,
+)
 
-__all__ = ["Post", "Unreadable", "canonical_url", "escape_braces", "path", "read", "render"]
+__all__ = ["Post", "Unreadable", "path", "read", "render"]
 
 FRONT = """\
 ---
@@ -63,12 +69,6 @@ BARE = """\
 COMMENTS = "comments: True\n"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-
-#: What JavaScript's ``trim`` takes off: the link line was defined by it.
-WHITE_SPACE = (
-    "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
 
 
 class Unreadable(ValueError):
@@ -133,7 +133,7 @@ def render(post: Post) -> str:
     if post.form == "front" and not (post.published or "date" in post.written):
         raise ValueError("a post with front matter needs its time of publication")
     template = FRONT if post.form == "front" else BARE
-    return _well_formed(template.format_map({**_spelled(post), **post.written}))
+    return well_formed(template.format_map({**_spelled(post), **post.written}))
 
 
 def read(text: str) -> Post:
@@ -150,9 +150,9 @@ def read(text: str) -> Post:
     shown, target = meant["link"]
     post = Post(
         form=form,
-        title=_title(spelled["title"], shown) if form == "front" else _unescaped(shown, _shown),
+        title=_title(spelled["title"], shown) if form == "front" else unescaped(shown, link_text),
         published=meant.get("date", meant["stamp"]),
-        url=_unescaped(target, _target),
+        url=unescaped(target, link_target),
         author=meant.get("author", ""),
         tags=meant.get("tags", ()),
         categories=meant.get("categories", ()),
@@ -170,174 +170,23 @@ def path(article: Article) -> PurePosixPath:
     return PurePosixPath("_posts", _file_name(article.publisher), day[:4], name)
 
 
-def canonical_url(url: str) -> str:
-    """Return a web address as a browser writes it; raise ValueError if it is none, or names a user."""
-    parsed = can_ada.parse(_well_formed(url))
-    if parsed.protocol not in ("http:", "https:") or parsed.username or parsed.password:
-        raise ValueError(f"not an address of the web: {url!r}")
-    if "{" in parsed.host or "}" in parsed.host:
-        raise ValueError(f"not a host name: {parsed.host!r}")
-    # Browsers leave braces in queries and fragments, but Liquid would read them.
-    return str(parsed.href).replace("{", "%7B").replace("}", "%7D")
-
-
-def escape_braces(html: str) -> str:
-    """Return HTML that means the same, in text and attribute values, and nothing to Liquid."""
-    return html.replace("{", "&#123;").replace("}", "&#125;")
-
-
 # The fields of the templates, from meaning to spelling.
 
 
 def _spelled(post: Post) -> dict[str, str]:
     """Return how we spell the fields of the templates."""
     return {
-        "title": _quoted(post.title),
+        "title": quoted(post.title),
         "date": post.published.isoformat(timespec="milliseconds")[:-6] + "Z" if post.published else "",
-        "author": _scalar(post.author),
-        "from": _scalar(post.url),
-        "tags": ", ".join(_scalar(tag, flow=True) for tag in post.tags),
+        "author": scalar(post.author),
+        "from": scalar(post.url),
+        "tags": ", ".join(scalar(tag, flow=True) for tag in post.tags),
         "comments": COMMENTS if post.comments else "",
-        "categories": ", ".join(_scalar(name, flow=True) for name in post.categories),
+        "categories": ", ".join(scalar(name, flow=True) for name in post.categories),
         "stamp": str((post.published - EPOCH) // MILLISECOND) if post.published else "NaN",
-        "link": f"[{_shown(post.title)}]({_target(post.url)})",
+        "link": f"[{link_text(post.title)}]({link_target(post.url)})",
         "body": post.body,
     }
-
-
-def _well_formed(text: str) -> str:
-    """Return text that can be encoded: surrogates are joined to pairs, or become U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-#: What YAML readers refuse, fold or drop, and what means something between double quotes.
-UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]')
-
-
-def _quoted(text: str) -> str:
-    """Return text as a double-quoted YAML scalar on one line."""
-    return f'"{UNQUOTABLE.sub(_yaml_escape, text)}"'
-
-
-def _yaml_escape(match: re.Match[str]) -> str:
-    """Return the YAML escape of one character."""
-    char = match[0]
-    if char in '"\\':
-        return "\\" + char
-    return f"\\x{ord(char):02x}" if char < "\u0100" else f"\\u{ord(char):04x}"
-
-
-#: What cannot be a plain YAML scalar, in a block and between brackets.
-NOT_PLAIN = re.compile(
-    r"""^$|^[ ,\[\]{}#&*!|>'"%@`]|^[-?:](?:[ ]|$)|:(?:[ ]|$)|[ ]\#|[ ]$
-    |[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]""",
-    re.VERBOSE,
-)
-NOT_PLAIN_IN_FLOW = re.compile(r"^:|[,?\[\]{}]")
-
-#: What PyYAML or Ruby's Psych reads as something else than a string.
-OTHER_TYPE = re.compile(
-    r"""~|=|<<|null|yes|no|true|false|on|off|[-+]?\.(?:inf|nan)|:.+
-    |[-+]?(?=[\d.,_]*\d)[\d,_]*(?:\.[\d_]*)?(?:e[-+]?\d+)?
-    |[-+]?0[xob][\da-f_,]+
-    |[-+]?\d[\d_,]*(?::[0-5]?\d)+(?:\.[\d_]*)?
-    |\d{4}-\d\d?-\d\d?(?:(?:t|\s+)[\d:.]+\s*(?:z|[-+][\d:]+)?)?""",
-    re.VERBOSE | re.IGNORECASE,
-)
-
-
-@lru_cache(maxsize=256)
-def _scalar(text: str, flow: bool = False) -> str:
-    """Return text as a YAML scalar: plain if every reader takes it for the same string."""
-    doubtful = NOT_PLAIN.search(text) or OTHER_TYPE.fullmatch(text) or (flow and NOT_PLAIN_IN_FLOW.search(text))
-    return _quoted(text) if doubtful else text
-
-
-#: A pair of brackets in which no Markdown reader sees a link, a footnote or a definition.
-HARMLESS_BRACKETS = re.compile(r"(?<![!\]])\[(?!\^)[^\[\]]*\](?![(\[:{])")
-#: Character references; those with a name are known only with their semicolon.
-REFERENCE = re.compile(r"&(?:#\d+;|#[xX][0-9a-fA-F]+;|([A-Za-z][A-Za-z0-9]*;))")
-#: Where a backslash does not help: with references in kramdown, with Liquid, within code.
-ESCAPES = {"&": "&amp;", "{": "&#123;", "`": "&#96;"}
-
-
-def _shown(title: str) -> str:
-    """Return Markdown for the text of a link that shows the title, on one line.
-
-    HTML has no place for control characters: they go, or become spaces where they were white space.
-    """
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: " " if match[0].isspace() else "", title)
-    text = text.strip(WHITE_SPACE)
-    active = _all(r"[\[\]\\]|\{(?=[{%:])", text)
-    for pair in HARMLESS_BRACKETS.finditer(text):
-        active -= {pair.start(), pair.end() - 1}
-    # Code needs two backticks, a tag or an autolink its ">".
-    active |= _all("`", text) if text.count("`") > 1 else set()
-    active |= _all("<(?=[!-~])", text[: text.rfind(">") + 1])
-    active |= _references(text) | _emphasis(text, "*") | _emphasis(text, "_")
-    # To kramdown "]:" makes the line a definition, escaped or not.
-    return _escaped(text, active).replace("\\]:", "&#93;:")
-
-
-def _all(pattern: str, text: str) -> set[int]:
-    """Return where a pattern occurs."""
-    return {match.start() for match in re.finditer(pattern, text)}
-
-
-def _references(text: str) -> set[int]:
-    """Return where character references begin."""
-    return {match.start() for match in REFERENCE.finditer(text) if not match[1] or match[1] in html5}
-
-
-def _emphasis(text: str, mark: str) -> set[int]:
-    """Return where a mark stands if one of its runs can open emphasis that a later one can close.
-
-    CommonMark's rule of flanking runs, where only letters and digits count as
-    being neither white space nor punctuation: its versions differ about symbols.
-    """
-    runs = [run.span() for run in re.finditer(re.escape(mark) + "+", text)]
-    opens, closes = [], []
-    linked = f"[{text}]"
-    for start, end in runs:
-        before, after = linked[start], linked[end + 1]
-        if mark == "_" and before.isalnum() and after.isalnum():
-            continue
-        if category(after) != "Zs" and not (category(after)[0] == "P" and before.isalnum()):
-            opens.append(start)
-        if category(before) != "Zs" and not (category(before)[0] == "P" and after.isalnum()):
-            closes.append(start)
-    if not (opens and closes and opens[0] < closes[-1]):
-        return set()
-    return {at for start, end in runs for at in range(start, end)}
-
-
-def _escaped(text: str, active: set[int]) -> str:
-    """Return text in which the characters at some positions mean nothing to Markdown and Liquid."""
-    return "".join(ESCAPES.get(char, "\\" + char) if at in active else char for at, char in enumerate(text))
-
-
-def _unescaped(text: str, escape: Callable[[str], str]) -> str:
-    """Return what was escaped to the text, or the text itself if it was not escaped by us."""
-    plain = re.sub(r"\\([!-/:-@\[-`{-~])|&(?:amp|#\d+);", lambda match: match[1] or unescape(match[0]), text)
-    return plain if escape(plain) == text else text
-
-
-def _target(url: str) -> str:
-    """Return Markdown for the destination of a link that leads to the address."""
-    active = _all(r"[\\`]", url) | _references(url)
-    if "](" in url or not _balanced(url):
-        active |= _all(r"[()]", url)
-    return _escaped(url, active)
-
-
-def _balanced(text: str, deepest: int = 30) -> bool:
-    """Return whether parentheses match, no deeper than Markdown readers follow."""
-    depth = 0
-    for parenthesis in re.findall(r"[()]", text):
-        depth += 1 if parenthesis == "(" else -1
-        if not 0 <= depth <= deepest:
-            return False
-    return depth == 0
 
 
 # The fields of the templates, from spelling to meaning.
@@ -380,28 +229,6 @@ def _comments(spelling: str) -> bool:
     return bool(spelling)
 
 
-def _yaml(spelling: str) -> Any:
-    """Return what YAML reads, every scalar as a string; None if it reads nothing."""
-    try:
-        return yaml.load(spelling, yaml.BaseLoader)
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
-        return None
-
-
-def _string(spelling: str) -> str:
-    """Return the string a YAML scalar stands for, also one left plain that YAML reads otherwise."""
-    value = _yaml(spelling) if spelling.startswith(('"', "'")) else None
-    return value if isinstance(value, str) else spelling
-
-
-@lru_cache(maxsize=256)
-def _strings(spelling: str) -> tuple[str, ...]:
-    """Return the strings of a YAML flow sequence, or the one string that YAML does not read as such."""
-    values = _yaml(f"[ {spelling} ]")
-    is_list = isinstance(values, list) and all(isinstance(value, str) for value in values)
-    return tuple(values) if is_list else (spelling,)
-
-
 def _link(spelling: str) -> tuple[str, str]:
     """Return text and destination of a link, divided at the last ``](`` that can be the right one.
 
@@ -419,8 +246,8 @@ def _title(spelling: str, shown: str) -> str:
 
     The same spelling then has two meanings; the link line tells which one is meant.
     """
-    ours = _string(spelling)
-    if not re.fullmatch(r'".*"', spelling, re.DOTALL) or shown in (_shown(ours), ours.strip(WHITE_SPACE)):
+    ours = string(spelling)
+    if not re.fullmatch(r'".*"', spelling, re.DOTALL) or shown in (link_text(ours), ours.strip(WHITE_SPACE)):
         return ours
     theirs = spelling[1:-1].replace('\\"', '"')
     if shown == theirs.strip(WHITE_SPACE):
@@ -433,13 +260,13 @@ def _title(spelling: str, shown: str) -> str:
 
 
 MEANINGS: dict[str, Callable[[str], Any]] = {
-    "title": _string,
+    "title": string,
     "date": _instant,
-    "author": _string,
+    "author": string,
     "from": str,
-    "tags": _strings,
+    "tags": strings,
     "comments": _comments,
-    "categories": _strings,
+    "categories": strings,
     "stamp": _stamp,
     "link": _link,
     "body": str,

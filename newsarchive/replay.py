@@ -63,7 +63,7 @@ class FixtureReplay:
         addresses = [
             fixture.url
             for fixture in self.fixtures
-            if fixture.ending and not fixture.listing and fixture.url not in announced
+            if fixture.is_article and fixture.url not in announced
         ]
         known = set(process.spider_loader.load(self.publisher).start_urls)
         process.crawl(

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from newsarchive.article import Article, Refused
 from newsarchive.listing import Link, read_listing
 from newsarchive.page import refuse_unreadable
-from newsarchive.post import canonical_url
+from newsarchive.address import canonical_url
 from newsarchive.run import article_ended, asked, first_asked, listing_ended
 
 __all__ = ["PublisherSpider"]

@@ -1,22 +1,24 @@
-"""Radio France Internationale (法国国际广播电台, 法广), in Chinese and whatever else it is served in.
+"""Radio France Internationale (法国国际广播电台, 法广), in Chinese and in every other language it is read in.
 
-There is no number in an address, and the same article has had addresses of
-several hosts and forms. Until a page is read, its decoded address stands for
-it; then the ``content_id`` of its data does (``WBMZ76797-RFI-CN-20221107``,
-some are GUIDs). The day in the address is not the day of publication.
+There is no number in an address, and one article has had addresses of several
+hosts and forms. Until a page is read, its decoded address stands for it; then
+the ``content_id`` of its data does (``WBMZ76797-RFI-CN-20221107``, or a GUID).
+The day in an address is not always the day of publication.
 
-Since the end of 2019 a page describes itself in the JSON of ``#datalayer``,
-in its meta elements and in JSON-LD, mostly with the same values. Where they
-differ: the datalayer's time lacked seconds until 2022; ``modified_time`` is
-missing for an unchanged article, or some seconds before the publication; the
-JSON-LD of a show calls its section ``emissions``. Before, JSON-LD labels the
-time of Paris as UTC, and only the meta elements are right.
+Since the end of 2019 a page describes itself thrice, in the JSON of
+``#datalayer``, in meta elements and in JSON-LD, mostly in the same words. Where
+not: the datalayer's time had no seconds until 2022, ``modified_time`` is missing
+if unchanged or lies seconds before the publication, the section of a show is
+``emissions`` in JSON-LD, and descriptions for readers of links are cut. Before,
+JSON-LD labels the time of Paris as UTC; only the meta elements are right.
 
-The lead (chapo) stands apart from the body and opens it here. A show is text
-with a sound of its own, whose address closes the body.
+The lead (chapo) stands apart from the text, which it opens here. A show is a
+text with a sound of its own, whose address closes the text.
 """
 
 import re
+from dataclasses import replace
+from html import escape, unescape
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -46,73 +48,92 @@ from newsarchive.extract import (
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 
-#: Hosts of old that told the language which the path of ``www.rfi.fr`` tells today.
-LANGUAGE_OF_HOST = {"cn": "cn", "chinese": "cn", "www.chinese": "cn", "trad.cn": "tw", "en": "en", "es": "es", "ru": "ru"}
-#: The publisher's own names, where they stand for an author.
-PUBLISHER = {"rfi", "法广", "法廣", "法国国际广播电台", "法國國際廣播電台", "radio france internationale"}
+Facts = dict[str, list[str]]
+Json = dict[str, Any]
+
+#: What hosts tell of the language where the path does not and the host is no language code; the oldest were French.
+LANGUAGE_OF_HOST = {"www": "fr", "amp": "fr", "m": "fr", "chinese": "cn", "www.chinese": "cn", "trad.cn": "tw"}
+#: The publisher's own names, where one of them signs instead of a person.
+PUBLISHER = ("RFI", "法广", "法廣", "法国国际广播电台", "法國國際廣播電台", "Radio France Internationale")
 
 
 def photo(frame: HtmlElement, base: str) -> Image:
-    """Read a picture and its two legends, caption and credit; the alternative text repeats the caption.
+    """Read a picture with two legends, caption and credit; its alternative text repeats the caption.
 
-    A picture without a caption has one legend; one without a credit has not been seen.
+    A single legend is the credit. A caption without a credit, or an alternative text without any
+    legend, has not been seen, and would be a loss.
     """
-    pictures = [picture for picture in frame.iter("img") if picture.getparent().tag != "noscript"]
-    legends = [text(legend) for caption in frame.iter("figcaption") for legend in caption]
-    alternative = tidy(attribute(first(frame, "img"), "alt"))
-    if len(legends) == 1 and legends[0] != alternative:
-        legends.insert(0, alternative)
-    if len(pictures) != 1 or len(legends) != (2 if alternative or legends else 0) or beside(frame, legends):
-        raise Drift(f"a picture with {len(pictures)} sources and the legends {legends}")
-    return Image(url=address_of(pictures[0], base), caption=(legends or [""])[0], credit=(legends or [""])[-1])
+    legends = [words for caption in frame.iter("figcaption") for legend in caption if (words := text(legend))]
+    image = picture(frame, legends, base)
+    if len(legends) == 1 and legends[0] != image.caption:
+        legends = [image.caption, *legends]
+    if not legends and not image.caption:
+        return image
+    return legended(image, legends)
 
 
-def beside(frame: HtmlElement, legends: list[str]) -> bool:
-    """Tell whether a frame holds words besides its legends."""
-    return "".join(text(frame).split()) not in {"".join("".join(part).split()) for part in (legends, legends[1:])}
+def photo_before_2020(frame: HtmlElement, base: str) -> Image:
+    """Read a picture with caption and credit, each in a ``small``."""
+    legends = [words for legend in frame.iter("small") if (words := text(legend))]
+    return legended(picture(frame, legends, base), legends)
 
 
-def address_of(picture: HtmlElement, base: str) -> str:
-    """Return the address of a picture in its largest size; the size is a part of it, and 1280 is the largest."""
-    if sizes := attribute(picture, "data-image-dataset"):
-        return str(max(orjson.loads(sizes), key=lambda size: size["width"])["url"])
-    address = re.sub(r"(//s\.rfi\.fr/media/display/[^/]+)/w:\d+/", r"\1/w:1280/", largest(picture, base))
+def picture(frame: HtmlElement, legends: list[str], base: str) -> Image:
+    """Return the one picture of a frame, captioned with its alternative text, if no words but legends are there.
+
+    The size is a part of the address, and 1280 is the largest.
+    """
+    named = [img for img in frame.iter("img") if img.getparent().tag != "noscript"]
+    if len(named) != 1 or "".join(text(frame).split()) != "".join("".join(legends).split()):
+        raise Drift(f"{len(named)} pictures in a frame with the words {text(frame)[:40]!r}")
+    if sizes := attribute(named[0], "data-image-dataset"):
+        address = max(orjson.loads(sizes), key=lambda size: size["width"])["url"]
+    else:
+        address = re.sub(r"(//s\.rfi\.fr/media/display/[^/]+)/w:\d+/", r"\1/w:1280/", largest(named[0], base))
     if not address:
         raise Drift("a picture without an address")
-    return address
+    return Image(url=address, caption=tidy(attribute(named[0], "alt")))
+
+
+def legended(image: Image, legends: list[str]) -> Image:
+    """Return a picture with its caption and credit; raise Drift if the legends are not these two."""
+    if len(legends) != 2:
+        raise Drift(f"a picture with the legends {legends}")
+    return replace(image, caption=legends[0], credit=legends[1])
+
+
+def sound(player: HtmlElement) -> str:
+    """Return the address of the sound or film that the JSON of a player names."""
+    return str(orjson.loads(player.text)["sources"][0]["url"])
 
 
 def embedded(element: HtmlElement, base: str) -> str:
-    """Return the address of a sound, a film or somebody's post in the text."""
+    """Return the address of a sound, a film or somebody's post within the text."""
     player = first(element, "script[data-media-id]")
     if player is not None:
-        return sound_of(player)
+        return sound(player)
     holders = element.iter("iframe", "video-player", "video", "audio", "source", "a")
-    found = next((source for holder in holders if (source := attribute(holder, "src", "data-src", "source", "href"))), "")
+    found = next(filter(None, (attribute(holder, "src", "data-src", "source", "href") for holder in holders)), "")
     if not found:
         raise Drift(f"{element.get('class')!r} without an address")
     return web_address(found, base)
 
 
-def sound_of(player: HtmlElement) -> str:
-    """Return the address of the sound or film that a player's JSON names."""
-    return str(orjson.loads(player.text)["sources"][0]["url"])
-
-
+# Of what is embedded, the words are kept if it quotes somebody, else its address.
 RULES = Rules(
     drop=(
-        ".m-interstitial, .o-self-promo, p[class^=promo], .t-copyright, .m-block-ad, .o-ad-container, .a-read-more,"
-        " .o-em-consent, .m-main-media-btn"
+        "div.m-interstitial, div.o-self-promo, div.m-block-ad, div.o-ad-container, div.a-read-more, div.o-em-consent,"
+        " p[class^=promo], p.t-copyright, button.m-main-media-btn"
     ),
     unwrap=(
-        ".m-em-image, .m-em-textbox, .m-em-quote__body, .m-em-flash, .m-em-twitter, .m-em-audio--has-quote,"
-        " .m-em-audio__content"
+        "div.m-em-image, div.m-em-textbox, div.m-em-quote__body, div.m-em-flash, div.m-em-twitter, div.m-em-audio,"
+        " div.m-em-audio__content"
     ),
     figure="figure",
     picture=photo,
     embed=(
-        ".m-em-flash:not(:has(blockquote)), .m-em-twitter:not(:has(blockquote)), .m-em-video, .m-em-liveblog,"
-        " .m-em-audio:not(.m-em-audio--has-quote), .m-em-audio__content__sound"
+        "div.m-em-flash:not(:has(blockquote)), div.m-em-twitter:not(:has(blockquote)), div.m-em-video,"
+        " div.m-em-liveblog, div.m-em-audio:not(:has(blockquote)), div.m-em-audio__content__sound"
     ),
     address=embedded,
 )
@@ -128,19 +149,21 @@ class RfiSpider(PublisherSpider):
     allowed_domains = ["rfi.fr"]
     start_urls = ["https://www.rfi.fr/sitemaps/cn/news.xml", "https://www.rfi.fr/cn/rss"]
     article_url = re.compile(
-        r"(?i)^https?://(?:(?P<host>www|amp|m|cn|trad\.cn|(?:www\.)?chinese|en|es|ru)\.)?rfi\.fr"
-        r"/+(?P<id>(?:[^/?#]+/+){0,3}\d{8}-[^/?#]+)/?(?=$|[?#])"
+        r"(?i)^https?://(?:(?P<host>www|amp|m|[a-z]{2}|trad\.cn|(?:www\.)?chinese)\.)?rfi\.fr"
+        r"/+(?P<id>(?:[^/?#]+/+){0,4}\d{8}-[^/?#]+)/?(?=$|[?#])"
     )
-    phrases = ("法广", "法廣", "RFI", "法国国际广播电台", "法國國際廣播電台", "Radio France Internationale")
+    phrases = (*PUBLISHER, "article", "edition", "texte", "audio", "video", "emissions")
 
     def key(self, url: str) -> str:
-        """Return the decoded address of an article as www.rfi.fr has it today, or any other address as it is."""
+        """Return the decoded address that an article has, or would have, at www.rfi.fr today."""
         match = self.article_url.search(url)
         if not match:
             return url
-        path = re.sub(r"/+", "/", normalize("NFC", unquote(match["id"], errors="backslashreplace")))
-        spoken = LANGUAGE_OF_HOST.get((match["host"] or "www").lower(), "fr")
-        return f"https://www.rfi.fr/{path if re.match(r'[a-z]{2}/', path) else f'{spoken}/{path}'}"
+        path = re.sub("/+", "/", normalize("NFC", unquote(match["id"], errors="backslashreplace")))
+        if not re.match("[a-z]{2}/", path):
+            host = (match["host"] or "www").lower()
+            path = f"{LANGUAGE_OF_HOST.get(host, host)}/{path}"
+        return f"https://www.rfi.fr/{path}"
 
     def id_of(self, url: str) -> str:
         """Return the decoded address, for a page that does not state the publisher's identifier."""
@@ -151,53 +174,181 @@ class RfiSpider(PublisherSpider):
         """Return the article."""
         root = tree(response)
         story = next(root.iter("article"), None)
-        if story is not None and attribute(story, "class") == "article-page":
+        if story is not None and "article-page" in attribute(story, "class").split():
             return self.before_2020(response, root, story)
         if first(root, "script#datalayer") is not None:
             return self.since_2020(response, root, story)
         raise stranger(root, "neither article.article-page nor #datalayer")
 
     def before_2020(self, response: Response, root: HtmlElement, story: HtmlElement) -> Article:
-        """Read pages with ``article.article-page``, in French until the end of 2019, in Chinese longer before."""
-        facts, about, url = metas(root), news_article(root), canonical(root)
+        """Read pages with ``article.article-page``; they state their times rightly in meta elements only."""
+        facts, about, url = metas(root), news_article(root), self.address_of(root)
         if not about:
             raise Drift("no JSON-LD")
-        opening = first(story, "div.intro")
-        lead = read_body(opening, url, RULES) if opening is not None else Body("")
-        media = first(story, "div.media")
-        image = self.photo_before_2020(media, url) if media is not None else None
-        body = read_body(one(story, "div[itemprop=articleBody]"), url, RULES)
-        summary = text(opening)
-        images = (*lead.images, *((image,) if image else ()), *body.images)
-        self.check_lead(about, summary, body)
+        opening, media = first(story, "div.intro"), first(story, "div.media")
+        lead = self.lead_of(opening, url)
+        photos = () if media is None else (photo_before_2020(media, url),)
+        body = self.filled(read_body(one(story, "div[itemprop=articleBody]"), url, RULES), "texte")
+        images = (*lead.images, *photos, *body.images)
+        self.check_lead(opening, about, body)
         self.check_pictures(facts, about, images)
         return self.article(
             response,
             url=url,
-            id=attribute(story, "data-bo-nid") or self.tms_id(root),
+            id=story.get("data-bo-nid") or self.tms_id(root),
             title=text(one(story, "h1")),
-            published=instant(self.stated(facts, "published"), self.timezone),
-            modified=instant(self.stated(facts, "modified"), self.timezone),
-            language=self.language_of(root, about, {}),
-            section=(facts.get("article:section") or [about.get("articleSection", "")])[0],
-            authors=self.persons(about.get("author")),
+            published=instant(self.fact(facts, "article:published_time"), self.timezone),
+            modified=instant(self.fact(facts, "article:modified_time"), self.timezone),
+            language=self.language_of(root, facts),
+            section=about.get("articleSection") or facts.get("article:section", [""])[0],
+            authors=self.persons(about.get("author", ())),
             keywords=tuple(dict.fromkeys(about.get("keywords") or facts.get("article:tag", ()))),
-            summary=summary,
+            summary=text(opening),
             images=images,
-            body=self.opened(lead) + (figure(image) if image else "") + self.filled(body, "").html,
+            body=lead.html + "".join(map(figure, photos)) + body.html,
         )
 
     def since_2020(self, response: Response, root: HtmlElement, story: HtmlElement | None) -> Article:
-        """Read pages with ``#datalayer``, news and shows; in 2025 only the classes of pictures changed."""
-        facts, about, url = metas(root), news_article(root), canonical(root)
+        """Read pages with ``#datalayer``, news and shows; since 2025 only the classes of pictures differ."""
         layer = script_json(root, "script#datalayer")
         self.refuse_others(layer)
         if story is None:
             raise Drift("no article element")
-        # A show may have its headline, lead and sound in a header of its own, next to the article element.
+        facts, about, url = metas(root), news_article(root), self.address_of(root)
+        # A show may have headline, lead and sound in a header of its own, next to the article element.
         page = story.getparent()
-        title = text(one(page, "h1"))
-        opening, media, text_body = (first(page, css) for css in (
-            "p.t-content__chapo", "div.t-content__main-media", "div.t-content__body",
-        ))
-        ...
+        opening, media = first(page, "p.t-content__chapo"), first(page, "div.t-content__main-media")
+        lead = self.lead_of(opening, url)
+        shown = Body("") if media is None else read_body(media, url, RULES)
+        body = self.filled(self.text_of(page, url, layer["main_media_type"]), layer["main_media_type"])
+        images = (*lead.images, *shown.images, *body.images)
+        self.check_lead(opening, about, body)
+        self.check_pictures(facts, about, images, page if layer["content_type"] == "edition" else None)
+        keywords = tuple(dict.fromkeys(tidy(tag["name"]) for tag in layer["tags"]))
+        changed = self.stated("modified", facts, about)
+        html = lead.html + shown.html + body.html
+        return self.article(
+            response,
+            url=url,
+            id=layer["content_id"],
+            title=text(one(page, "h1")),
+            published=instant(self.stated("published", facts, about), self.timezone),
+            modified=instant(changed, self.timezone) if changed else None,
+            language=self.language_of(root, facts),
+            section=facts.get("article:section", [""])[0] or self.section_of(facts, keywords, layer),
+            authors=self.persons(layer["authors"] or about.get("author", ())),
+            keywords=keywords,
+            summary=text(opening),
+            images=images,
+            body=html + self.sound_of(page, about, layer, html),
+        )
+
+    def address_of(self, root: HtmlElement) -> str:
+        """Return the address of a page; raise Refused for one of RFI's sister stations, whose pages look the same."""
+        address = canonical(root)
+        super().id_of(address)
+        return address
+
+    def refuse_others(self, layer: Json) -> None:
+        """Raise Refused for a page that says it is something else than an article or an edition of a show."""
+        if str(layer["http_code"]) != "200":
+            raise Refused("error-page", f"its http_code is {layer['http_code']}")
+        if layer["content_type"] not in ("article", "edition"):
+            raise Refused("not-article", f"its content_type is {layer['content_type']!r}")
+
+    def lead_of(self, opening: HtmlElement | None, url: str) -> Body:
+        """Return the lead in bold, with the links and emphases it has."""
+        if opening is None:
+            return Body("")
+        lead = read_body(opening, url, RULES)
+        html = re.sub("<p>(.*?)</p>", r"<p><strong>\1</strong></p>", re.sub("</?strong>", "", lead.html))
+        return replace(lead, html=html)
+
+    def text_of(self, page: HtmlElement, url: str, medium: str) -> Body:
+        """Return the text; an item that is nothing but a sound or a film may have no place for one."""
+        found = select(page, "div.t-content__body")
+        if not found and medium in ("audio", "video"):
+            raise Refused(medium, "no text beside it")
+        if len(found) != 1:
+            raise Drift(f"{len(found)} div.t-content__body")
+        for quote in select(found[0], "div.m-em-quote"):
+            quote.tag = "blockquote"
+        return read_body(found[0], url, RULES)
+
+    def filled(self, body: Body, medium: str) -> Body:
+        """Return a body that holds words of its own; raise Refused for one that holds pictures and addresses only."""
+        if not re.sub("<figure>.*?</figure>|<a [^>]*>https?://[^<]*</a>|<[^>]*>", "", body.html).strip():
+            raise Refused(medium if medium in ("audio", "video") else "no-text", "the text is empty")
+        return body
+
+    def check_lead(self, opening: HtmlElement | None, about: Json, body: Body) -> None:
+        """Raise Drift if no lead was found, and the page's data describes it in words that are not in the text."""
+        described = self.squeezed(unescape(about.get("description") or "")).rstrip("….")
+        if not text(opening) and described not in self.squeezed(unescape(body.html)):
+            raise Drift(f"no lead, but a description: {described[:40]!r}")
+
+    def squeezed(self, html: str) -> str:
+        """Return the text of a fragment without white space."""
+        return "".join(re.sub("<[^>]*>", "", html).split())
+
+    def check_pictures(
+        self, facts: Facts, about: Json, images: tuple[Image, ...], show: HtmlElement | None = None
+    ) -> None:
+        """Raise Drift if the page's data names a picture that was found nowhere; a show's own lies in its header."""
+        cards = "//static.rfi.fr/"
+        for named in {*facts.get("og:image", ()), about.get("thumbnailUrl") or cards}:
+            shown = {self.identity(image.url) for image in images}
+            if cards in named or self.identity(named) in shown:
+                continue
+            headed = [] if show is None else select(show, ".o-podcast-header img")
+            if self.identity(named) not in {self.identity(largest(img, "")) for img in headed}:
+                raise Drift(f"a picture named in the page's data only: {named}")
+
+    def identity(self, address: str) -> str:
+        """Return what the addresses of all sizes of a picture have in common."""
+        display = re.search("/media/display/([^/]+)", address)
+        return display[1] if display else address.rpartition("/")[2]
+
+    def sound_of(self, page: HtmlElement, about: Json, layer: Json, html: str) -> str:
+        """Return the link to the sound of a page, if its text does not have it; raise Drift if it is not found."""
+        address = (about.get("audio") or {}).get("contentUrl") or ""
+        if not address and layer["content_type"] == "edition":
+            players = select(page, ".o-podcast-header script[data-media-id], .m-feed-sub__audio script[data-media-id]")
+            own = (player for player in players if not player.get("data-media-id").startswith("direct_"))
+            address = next(map(sound, own), "")
+        if not address and layer["main_media_type"] == "audio" and "<a href" not in html:
+            raise Drift("a sound is the main medium, but there is none")
+        return link(address) if address and escape(address) not in html else ""
+
+    def stated(self, event: str, facts: Facts, about: Json) -> str:
+        """Return the time of an event; empty if the page does not state it."""
+        return (facts.get(f"article:{event}_time") or [about.get(f"date{event.title()}", "")])[0]
+
+    def fact(self, facts: Facts, name: str) -> str:
+        """Return the value of a meta element; raise Drift if there is none."""
+        if name not in facts:
+            raise Drift(f"no {name}")
+        return facts[name][0]
+
+    def language_of(self, root: HtmlElement, facts: Facts) -> str:
+        """Return the language of a page; its ``og:locale`` names a territory for the script."""
+        stated = language(root) or self.fact(facts, "og:locale")
+        return {"zh_CN": "zh-Hans", "zh_TW": "zh-Hant"}.get(stated, stated[:2] if "_" in stated else stated)
+
+    def section_of(self, facts: Facts, keywords: tuple[str, ...], layer: Json) -> str:
+        """Return the section that precedes show and keywords in the meta element of keywords, if there is one."""
+        words = facts.get("keywords", [""])[0].split(",")
+        leading = words[: len(words) - len(keywords)]
+        return leading[0] if len(leading) > (layer["content_type"] == "edition") else ""
+
+    def persons(self, authors: list[Json]) -> tuple[str, ...]:
+        """Return those who sign besides the publisher, in the words of the page (``旧金山特约记者 王山``)."""
+        names = (tidy(author.get("name") or author.get("title") or "") for author in authors)
+        own = {name.casefold() for name in PUBLISHER}
+        return tuple(dict.fromkeys(name for name in names if name and name.casefold() not in own))
+
+    def tms_id(self, root: HtmlElement) -> str:
+        """Return the identifier in the variables of the audience measurement; empty if it is not there."""
+        scripts = "".join(script.text or "" for script in root.iter("script"))
+        assigned = re.search(r'tms_vars\["aef_id_contenu"\] = ("[^"]+")', scripts)
+        return orjson.loads(assigned[1]) if assigned else ""

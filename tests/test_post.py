@@ -14,17 +14,10 @@ import hostile
 import pytest
 import yaml
 
+from newsarchive.address import canonical_url
 from newsarchive.article import Article
-from newsarchive.post import (
-    WHITE_SPACE,
-    Post,
-    Unreadable,
-    canonical_url,
-    escape_braces,
-    path,
-    read,
-    render,
-)
+from newsarchive.post import Post, Unreadable, path, read, render
+from newsarchive.spelling import WHITE_SPACE, escape_braces
 
 SHARED = Path(__file__).parents[2] / "shared"
 

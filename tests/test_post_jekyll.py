@@ -20,7 +20,8 @@ import pytest
 from parsel import Selector
 from test_post import ARTICLE, encodable
 
-from newsarchive.post import WHITE_SPACE, Post, canonical_url, escape_braces, path, render
+from newsarchive.post import Post, path, render
+from newsarchive.spelling import WHITE_SPACE, escape_braces
 
 pytestmark = pytest.mark.skipif(not shutil.which("jekyll"), reason="jekyll is not installed")
 
