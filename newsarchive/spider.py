@@ -21,10 +21,10 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
+from newsarchive.address import canonical_url
 from newsarchive.article import Article, Refused
 from newsarchive.listing import Link, read_listing
 from newsarchive.page import refuse_unreadable
-from newsarchive.address import canonical_url
 from newsarchive.run import article_ended, asked, first_asked, listing_ended
 
 __all__ = ["PublisherSpider"]

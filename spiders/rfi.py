@@ -152,7 +152,7 @@ class RfiSpider(PublisherSpider):
         r"(?i)^https?://(?:(?P<host>www|amp|m|[a-z]{2}|trad\.cn|(?:www\.)?chinese)\.)?rfi\.fr"
         r"/+(?P<id>(?:[^/?#]+/+){0,4}\d{8}-[^/?#]+)/?(?=$|[?#])"
     )
-    phrases = (*PUBLISHER, "article", "edition", "texte", "audio", "video", "emissions")
+    phrases = (*PUBLISHER, "article", "edition", "texte", "audio", "video", "emissions", "Redirecting to")
 
     def key(self, url: str) -> str:
         """Return the decoded address that an article has, or would have, at www.rfi.fr today."""

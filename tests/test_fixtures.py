@@ -16,7 +16,8 @@ from newsarchive.post import read
 def scrapy(*arguments: str, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
     """Run a command of the project in a process of its own."""
     command = [sys.executable, "-m", "scrapy", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, env=environment)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ import pytest
 from parsel import Selector
 from test_post import ARTICLE, encodable
 
+from newsarchive.address import canonical_url
 from newsarchive.post import Post, path, render
 from newsarchive.spelling import WHITE_SPACE, escape_braces
 
