@@ -14,11 +14,12 @@ must be in the fragment. One character less, and the page is refused.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import escape
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
-from lxml.html import HtmlElement
+from lxml.etree import _Element as Element
 
 from newsarchive.article import Drift, Image, Refused
 from newsarchive.extract import CONTROLS, LAYOUT_SPACE, SURROGATES, attribute, first, largest, select, text
@@ -61,7 +62,7 @@ KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "
 _STRING = etree.XPath("string()", smart_strings=False)
 
 
-def _string(node: HtmlElement) -> str:
+def _string(node: Element) -> str:
     return str(_STRING(node))
 
 
@@ -82,10 +83,34 @@ class Rules:
     #: Frames of a picture.
     figure: str = ""
     #: Reads a frame; returns None where it frames nothing.
-    picture: Callable[[HtmlElement, str], Image | None] = lambda frame, base: None
+    picture: Callable[[Element, str], Image | None] = lambda frame, base: None
     #: Reads an embedded thing the layout knows into an address; returns "" where there is none.
     embed: str = ""
-    address: Callable[[HtmlElement, str], str] = lambda element, base: ""
+    address: Callable[[Element, str], str] = lambda element, base: ""
+
+
+#: What counts if several rules name one element.
+PRECEDENCE = ("drop", "figure", "embed", "unwrap")
+_NAME = re.compile(r"([a-z][\w-]*)?(?:\.([\w-]+))?")
+
+
+@lru_cache(maxsize=64)
+def _told_by_name(rules: Rules) -> tuple[dict[tuple[str, str], str], list[tuple[str, str]]]:
+    """Return what rules say by tag and class, and by selectors that need a search.
+
+    Most name a tag, a class or both, and are told when an element is met; searching
+    for them would go through carousels that are longer than the article.
+    """
+    by_name: dict[tuple[str, str], str] = {}
+    searches: list[tuple[str, str]] = []
+    for kind in PRECEDENCE:
+        for css in filter(None, map(str.strip, getattr(rules, kind).split(","))):
+            name = _NAME.fullmatch(css)
+            if name:
+                by_name.setdefault((name[1] or "", name[2] or ""), kind)
+            else:
+                searches.append((kind, css))
+    return by_name, searches
 
 
 @dataclass(frozen=True)
@@ -200,11 +225,11 @@ def _trimmed(line: str) -> str:
         line = trimmed
 
 
-def _depth(node: HtmlElement) -> int:
+def _depth(node: Element) -> int:
     return sum(1 for _ in node.iterancestors())
 
 
-def _children(node: HtmlElement) -> Iterator[HtmlElement | str]:
+def _children(node: Element) -> Iterator[Element | str]:
     """Yield a node's text and elements in order; comments are passed over, what follows them is not."""
     if node.text:
         yield node.text
@@ -220,22 +245,19 @@ def _children(node: HtmlElement) -> Iterator[HtmlElement | str]:
 class _Reader:
     """Reads one container by the rules of its layout."""
 
-    def __init__(self, container: HtmlElement, base: str, rules: Rules) -> None:
+    def __init__(self, container: Element, base: str, rules: Rules) -> None:
         self.container = container
         self.base = base
         self.rules = rules
         self.writer = _Writer()
         self.images: list[Image] = []
         self.left_out = 0
-        self.dropped, self.unwrapped, self.figures, self.embeds = (
-            set(select(container, css)) - {container} if css else set()
-            for css in (rules.drop, rules.unwrap, rules.figure, rules.embed)
-        )
-        self.named = self.dropped | self.unwrapped | self.figures | self.embeds
+        self.named, searches = _told_by_name(rules)
+        self.searched = {node: kind for kind, css in reversed(searches) for node in select(container, css)}
 
     def read(self) -> Body:
         limit = MAX_DEPTH - _depth(self.container)
-        stack: list[tuple[Iterator[HtmlElement | str], Callable[[], None]]] = [
+        stack: list[tuple[Iterator[Element | str], Callable[[], None]]] = [
             (_children(self.container), self.writer.flush)
         ]
         while stack:
@@ -262,14 +284,25 @@ class _Reader:
         if self.writer.weight != there:
             raise Refused("body-lost", f"{there} characters in the page, {self.writer.weight} in the body")
 
-    def enter(self, node: HtmlElement) -> _End:
+    def kind(self, node: Element) -> str:
+        """Return what the rules say an element is: the name of a rule, or nothing."""
+        if node in self.searched:
+            return self.searched[node]
+        names = (node.get("class") or "").split()
+        kinds = [
+            self.named[key] for name in ("", *names) for key in ((node.tag, name), ("", name)) if key in self.named
+        ]
+        return min(kinds, key=PRECEDENCE.index, default="")
+
+    def enter(self, node: Element) -> _End:
         """Begin an element and return what ends it, or deal with it whole and return None."""
         tag = node.tag
-        if node in self.dropped or tag in SILENT:
+        kind = self.kind(node)
+        if kind == "drop" or tag in SILENT:
             return self.skip(node)
-        if node in self.figures:
+        if kind == "figure":
             return self.show(node, self.rules.picture(node, self.base))
-        if node in self.embeds:
+        if kind == "embed":
             return self.embed(node, self.rules.address(node, self.base))
         if tag in PARAGRAPHS:
             return self.enter_paragraph(PARAGRAPHS[tag])
@@ -293,19 +326,19 @@ class _Reader:
             return None
         return self.enter_unknown(node)
 
-    def skip(self, node: HtmlElement) -> _End:
+    def skip(self, node: Element) -> _End:
         """Leave an element out."""
         self.left_out += _weight(_string(node))
         return None
 
-    def show(self, node: HtmlElement, image: Image | None) -> _End:
+    def show(self, node: Element, image: Image | None) -> _End:
         """Write a picture in place of its frame."""
         if image:
             self.images.append(image)
             self.writer.block(figure(image))
         return self.skip(node)
 
-    def embed(self, node: HtmlElement, address: str) -> _End:
+    def embed(self, node: Element, address: str) -> _End:
         """Write a link in place of something embedded."""
         if address:
             self.writer.block(link(address))
@@ -321,7 +354,7 @@ class _Reader:
 
         return leave
 
-    def enter_inline(self, node: HtmlElement) -> Callable[[], None]:
+    def enter_inline(self, node: Element) -> Callable[[], None]:
         tag: str = node.tag
         if tag == "a":
             address = web_address(node.get("href") or "", self.base) if node.get("href") else ""
@@ -338,7 +371,7 @@ class _Reader:
             self.writer.open(tag, _attributes(node))
         return self.writer.close
 
-    def enter_container(self, node: HtmlElement) -> Callable[[], None]:
+    def enter_container(self, node: Element) -> Callable[[], None]:
         tag = node.tag
         self.writer.flush()
         outer, self.writer.paragraph = self.writer.paragraph, "" if tag in CELLS else "p"
@@ -360,15 +393,15 @@ class _Reader:
 
         return leave
 
-    def enter_unknown(self, node: HtmlElement) -> _End:
+    def enter_unknown(self, node: Element) -> _End:
         """Look inside a wrapper without a name, or one that holds known things only; raise Drift for any other."""
         anonymous = node.tag in ("div", "center", "section") and not node.get("class") and not node.get("id")
-        if anonymous or node in self.unwrapped or self.only_known(node):
+        if anonymous or self.kind(node) == "unwrap" or self.only_known(node):
             return self.enter_paragraph("p")
         names = " ".join(filter(None, (node.get("id"), node.get("class"))))
         raise Drift(f"unknown <{node.tag}> {names!r} in the body: {text(node)[:40]!r}")
 
-    def only_known(self, node: HtmlElement) -> bool:
+    def only_known(self, node: Element) -> bool:
         """Tell whether a wrapper holds nothing but pictures, quotations and embedded things that are known."""
         inside = list(_children(node))
         while inside:
@@ -379,9 +412,9 @@ class _Reader:
             elif child.tag in EMBEDS:
                 if not PROVIDERS.search(_embedded(child, self.base)):
                     return False
-            elif child.tag in ("img", "amp-img") and child not in self.named:
+            elif child.tag in ("img", "amp-img") and not self.kind(child):
                 return False
-            elif child.tag not in SILENT | {"blockquote"} and child not in self.named:
+            elif child.tag not in SILENT | {"blockquote"} and not self.kind(child):
                 inside += _children(child)
         return True
 
@@ -390,12 +423,12 @@ def _nothing() -> None:
     """End an element that leaves no mark."""
 
 
-def _attributes(node: HtmlElement) -> str:
+def _attributes(node: Element) -> str:
     kept = ((name, node.get(name)) for name in KEPT_ATTRIBUTES.get(node.tag, ()))
     return "".join(f' {name}="{escape(value)}"' for name, value in kept if value)
 
 
-def _plain_picture(node: HtmlElement, base: str) -> Image | None:
+def _plain_picture(node: Element, base: str) -> Image | None:
     """Read a picture without a frame; one that is a pixel wide counts readers and shows nothing."""
     if {node.get("width"), node.get("height")} & {"0", "1"}:
         return None
@@ -403,15 +436,18 @@ def _plain_picture(node: HtmlElement, base: str) -> Image | None:
     return Image(url=address) if address.startswith("http") else None
 
 
-def _plain_figure(node: HtmlElement, base: str) -> Image | None:
+def _plain_figure(node: Element, base: str) -> Image | None:
     """Read a figure of plain HTML."""
     address = web_address(largest(node, base), base)
     if not address.startswith("http"):
         raise Drift(f"a figure without a picture: {text(node)[:40]!r}")
-    return Image(url=address, caption=text(first(node, "figcaption")))
+    caption = text(first(node, "figcaption"))
+    if _weight(caption) != _weight(_string(node)):
+        raise Drift(f"a figure with words besides its caption: {text(node)[:40]!r}")
+    return Image(url=address, caption=caption)
 
 
-def _embedded(node: HtmlElement, base: str) -> str:
+def _embedded(node: Element, base: str) -> str:
     """Return the address of an embedded page, film or sound."""
     names = ("src", "data-src", "data-lazy-src")
     holders = [node, *node.iter("source", "a")]
@@ -423,7 +459,7 @@ def _embedded(node: HtmlElement, base: str) -> str:
     return web_address(found, base) if found else ""
 
 
-def read_body(container: HtmlElement, base: str, rules: Rules) -> Body:
+def read_body(container: Element, base: str, rules: Rules) -> Body:
     """Return what a container holds, as a fragment and its pictures.
 
     ``base`` is the page's address, for links. Raises Drift for what the rules do not know,

@@ -1,25 +1,95 @@
-"""What happens between the spider and the network: whole bodies only, redirects on site, back-off when asked."""
+"""What happens between the spider and the network: on site, allowed, whole bodies only, back-off when asked."""
 
 import asyncio
+import sys
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from gzip import GzipFile
+from io import BytesIO
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import urljoin, urlsplit
 
+import brotli  # type: ignore[import-untyped]
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.redirect import RedirectMiddleware
 from scrapy.downloadermiddlewares.retry import get_retry_request
-from scrapy.exceptions import IgnoreRequest
+from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+)
 from scrapy.http import Response
+from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
 from newsarchive.article import Refused
+from newsarchive.page import MAX_SIZE
 
-__all__ = ["BackOffMiddleware", "OnSiteRedirectMiddleware", "WholeBodyMiddleware"]
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = [
+    "BackOffMiddleware",
+    "OnSiteMiddleware",
+    "OnSiteRedirectMiddleware",
+    "RobotsMiddleware",
+    "WholeBodyMiddleware",
+]
+
+
+def stray(url: str, spider: Spider | None) -> str:
+    """Return why an address is not on a spider's site: ``scheme`` or ``off-site``; empty if it is."""
+    parts = urlparse_cached(Request(url))
+    if parts.scheme not in ("http", "https"):
+        return "scheme"
+    host = (parts.hostname or "").lower()
+    domains = getattr(spider, "allowed_domains", [])
+    return "" if any(host == domain or host.endswith(f".{domain}") for domain in domains) else "off-site"
+
+
+class OnSiteMiddleware:
+    """Refuses to ask anybody but the publisher. Scrapy's own drops such a request without telling the spider."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the middleware for a crawler."""
+        return cls(crawler)
+
+    def process_request(self, request: Request) -> None:
+        """Raise Refused ``off-site`` or ``scheme`` for an address that is not on the publisher's site."""
+        reason = stray(request.url, self.crawler.spider)
+        if reason:
+            raise Refused(reason, "not an address of the publisher")
+
+
+class RobotsMiddleware(RobotsTxtMiddleware):
+    """Obeys robots.txt as RFC 9309 says: one that is not there allows everything, one out of reach allows nothing.
+
+    Scrapy reads an error page as a robots.txt that allows everything.
+    """
+
+    async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
+        if response.status >= 500 or response.status == 429:
+            raise IgnoreRequest(f"{response.url} has status {response.status}")
+        found = response if response.status < 300 else response.replace(body=b"")
+        await super()._parse_robots(found, netloc, request)
+
+    def process_request_2(self, rp: RobotParser | None, request: Request) -> None:
+        """Raise IgnoreRequest for what robots.txt forbids, Refused where it could not be had."""
+        if rp is None:
+            raise Refused("robots-unreachable", "what may be asked is not known")
+        super().process_request_2(rp, request)
 
 
 class WholeBodyMiddleware:
@@ -38,8 +108,19 @@ class WholeBodyMiddleware:
         return cls(crawler)
 
     def process_response(self, request: Request, response: Response) -> Request | Response:
-        """Return a whole response, or a request to try again; raise Refused ``truncated`` when tries are used up."""
-        missing = "" if request.method == "HEAD" or response.status in (204, 304) else lack(response)
+        """Return a whole response, or a request to try again.
+
+        Raises Refused ``truncated`` when tries are used up, ``undecodable`` for an encoding nobody asked for.
+        """
+        encodings = content_encodings(response)
+        if not response.body and encodings:
+            # An empty body is no compressed data, and decompression would fail on it.
+            del response.headers["Content-Encoding"]
+        if request.method == "HEAD" or response.status in (204, 304):
+            return response
+        if unknown := [encoding for encoding in encodings if encoding not in ENDS]:
+            raise Refused("undecodable", f"Content-Encoding: {', '.join(unknown)}")
+        missing = lack(response, encodings)
         if not missing:
             return response
         spider = self.crawler.spider
@@ -50,20 +131,34 @@ class WholeBodyMiddleware:
         raise Refused("truncated", missing)
 
 
-def lack(response: Response) -> str:
+def content_encodings(response: Response) -> list[str]:
+    """Return how a body is encoded, in the order of encoding; ``identity`` is no encoding."""
+    stated = b",".join(response.headers.getlist("Content-Encoding")).decode("latin-1").lower()
+    return [name for encoding in stated.split(",") if (name := encoding.strip()) not in ("", "identity")]
+
+
+def lack(response: Response, encodings: list[str]) -> str:
     """Return what a body lacks of what its headers promise; empty if it is whole."""
     promised = (response.headers.get("Content-Length") or b"").decode("latin-1").strip()
     if promised.isdecimal() and len(response.body) < int(promised):
         return f"{len(response.body)} of {promised} bytes"
-    encodings = b",".join(response.headers.getlist("Content-Encoding")).decode("latin-1").lower().split(",")
-    ends = ENDS.get(encodings[-1].strip())
-    if ends and not ends(response.body):
-        return f"{encodings[-1].strip()} data that does not end, {len(response.body)} bytes"
+    if response.body and encodings and not ENDS[encodings[-1]](response.body):
+        return f"{encodings[-1]} data that does not end, {len(response.body)} bytes"
     return ""
 
 
+#: Bytes decompressed at a time.
+PIECE = 1 << 20
+
+
 def _gzip_ends(body: bytes) -> bool:
-    return _inflates(body, zlib.MAX_WBITS | 16)
+    data, size = GzipFile(fileobj=BytesIO(body)), 0
+    try:
+        while size <= MAX_SIZE and (piece := data.read(PIECE)):
+            size += len(piece)
+    except (EOFError, OSError, zlib.error):
+        return False
+    return True
 
 
 def _deflate_ends(body: bytes) -> bool:
@@ -71,20 +166,51 @@ def _deflate_ends(body: bytes) -> bool:
 
 
 def _inflates(body: bytes, window: int) -> bool:
-    """Tell whether compressed data is whole, in bounded memory."""
-    inflater = zlib.decompressobj(window)
+    """Tell whether compressed data is whole; more of it than a page may have is not looked at."""
+    inflater, size, data = zlib.decompressobj(window), 0, body
     try:
-        data = body
-        while data and not inflater.eof:
-            inflater.decompress(data, 1 << 20)
+        while data and not inflater.eof and size <= MAX_SIZE:
+            size += len(inflater.decompress(data, PIECE))
             data = inflater.unconsumed_tail
     except zlib.error:
         return False
-    return inflater.eof
+    return inflater.eof or size > MAX_SIZE
 
 
-#: Tells for each encoding whether data ends where it should.
-ENDS: dict[str, Callable[[bytes], bool]] = {"gzip": _gzip_ends, "x-gzip": _gzip_ends, "deflate": _deflate_ends}
+def _brotli_ends(body: bytes) -> bool:
+    decoder, size, data = brotli.Decompressor(), 0, body
+    try:
+        while not decoder.is_finished() and size <= MAX_SIZE:
+            piece = decoder.process(data, output_buffer_limit=PIECE)
+            if not piece and not data:
+                return False
+            size, data = size + len(piece), b""
+    except brotli.error:
+        return False
+    return True
+
+
+def _zstd_ends(body: bytes) -> bool:
+    decoder, size, data = zstd.ZstdDecompressor(), 0, body
+    try:
+        while not decoder.eof and size <= MAX_SIZE:
+            piece = decoder.decompress(data, PIECE)
+            if not piece and not data:
+                return False
+            size, data = size + len(piece), b""
+    except zstd.ZstdError:
+        return False
+    return True
+
+
+#: Tells for each encoding that is asked for whether data ends where it should.
+ENDS: dict[str, Callable[[bytes], bool]] = {
+    "gzip": _gzip_ends,
+    "x-gzip": _gzip_ends,
+    "deflate": _deflate_ends,
+    "br": _brotli_ends,
+    "zstd": _zstd_ends,
+}
 
 
 class OnSiteRedirectMiddleware(RedirectMiddleware):
@@ -94,29 +220,32 @@ class OnSiteRedirectMiddleware(RedirectMiddleware):
         self, request: Request, response: Response, spider: Spider | None = None
     ) -> Request | Response:
         """Return the response or the request it redirects to; raise Refused for one that must not be followed."""
-        location = response.headers.get("Location")
-        if response.status in (301, 302, 303, 307, 308) and location:
-            target = urljoin(request.url, location.decode("latin-1").strip())
-            self.check(target)
         try:
             followed: Request | Response = super().process_response(request, response)
         except IgnoreRequest as error:
             raise Refused("redirect-loop", f"after {self.max_redirect_times} redirects from {request.url}") from error
+        except ValueError as error:
+            raise Refused("redirect-malformed", f"{response.headers.get('Location')!r}") from error
+        if isinstance(followed, Request):
+            if reason := stray(followed.url, self.crawler.spider):
+                raise Refused(f"redirect-{reason}", followed.url)
+            # An address that leads where the run has been already must end like any other.
+            followed.dont_filter = True
+        elif response.status in (301, 302, 303, 307, 308) and "Location" in response.headers:
+            raise Refused("redirect-scheme", f"{response.headers.get('Location')!r}")
         return followed
 
-    def check(self, target: str) -> None:
-        """Raise Refused for an address that is not on the publisher's site."""
-        parts = urlsplit(target)
-        if parts.scheme not in ("http", "https"):
-            raise Refused("redirect-scheme", target)
-        domains = getattr(self.crawler.spider, "allowed_domains", [])
-        host = (parts.hostname or "").lower()
-        if not any(host == domain or host.endswith(f".{domain}") for domain in domains):
-            raise Refused("redirect-off-site", target)
+
+#: What a host in trouble answers with, if at all.
+_NO_ANSWER = (CannotResolveHostError, DownloadConnectionRefusedError, DownloadFailedError, DownloadTimeoutError)
 
 
 class BackOffMiddleware:
-    """Leaves a host alone for as long as it asks (``Retry-After``), or for twice as long each time it is in trouble."""
+    """Leaves a host alone for as long as it asks (``Retry-After``), or for twice as long each time it is in trouble.
+
+    A host that asks for longer than BACKOFF_MAX, or that has been in trouble for so long without a good
+    answer in between, is given up for the rest of the run: what would be asked of it is refused.
+    """
 
     def __init__(self, crawler: Crawler) -> None:
         self.start = crawler.settings.getfloat("BACKOFF_START")
@@ -124,6 +253,7 @@ class BackOffMiddleware:
         self.stats: Any = crawler.stats
         self.until: dict[str, float] = {}
         self.troubles: dict[str, int] = {}
+        self.waited: dict[str, float] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -131,11 +261,11 @@ class BackOffMiddleware:
         return cls(crawler)
 
     async def process_request(self, request: Request) -> None:
-        """Wait until the host may be asked again; raise Refused if that is longer than the bound."""
+        """Wait until the host may be asked again; raise Refused ``backing-off`` if it has been given up."""
         host = urlparse_cached(request).netloc
         while (wait := self.until.get(host, 0) - monotonic()) > 0:
-            if wait > self.longest:
-                raise Refused("backing-off", f"{host} asked to be left alone for {wait:.0f} seconds more")
+            if self.given_up(host):
+                raise Refused("backing-off", f"{host} is to be left alone; try again later")
             await asyncio.sleep(wait)
 
     def process_response(self, request: Request, response: Response) -> Response:
@@ -143,16 +273,35 @@ class BackOffMiddleware:
         host = urlparse_cached(request).netloc
         if response.status != 429 and response.status < 500:
             self.troubles.pop(host, None)
+            self.waited.pop(host, None)
             return response
-        self.troubles[host] = self.troubles.get(host, 0) + 1
-        asked = retry_after(response, datetime.now(UTC))
-        pause = asked if asked is not None else min(self.start * 2 ** (self.troubles[host] - 1), self.longest)
-        self.until[host] = monotonic() + pause
-        if pause > self.longest:
-            raise Refused(f"status-{response.status}", f"the server asks for {pause:.0f} seconds; try again later")
-        self.stats.inc_value("backoff/count")
-        self.stats.inc_value("backoff/seconds", pause)
+        pause = self.back_off(host, retry_after(response, datetime.now(UTC)))
+        if self.given_up(host):
+            raise Refused(f"status-{response.status}", f"the host is in trouble, the last time for {pause:.0f} seconds")
         return response
+
+    def process_exception(self, request: Request, exception: Exception) -> None:
+        """Leave a host alone that does not answer; no further try if it has been given up."""
+        if isinstance(exception, _NO_ANSWER):
+            host = urlparse_cached(request).netloc
+            self.back_off(host, None)
+            if self.given_up(host):
+                request.meta["dont_retry"] = True
+
+    def back_off(self, host: str, asked: float | None) -> float:
+        """Note that a host is in trouble and return for how many seconds it is left alone."""
+        self.troubles[host] = self.troubles.get(host, 0) + 1
+        pause = asked if asked is not None else min(self.start * 2.0 ** (self.troubles[host] - 1), self.longest)
+        self.waited[host] = self.waited.get(host, 0) + pause
+        self.until[host] = float("inf") if self.given_up(host) else monotonic() + pause
+        if not self.given_up(host):
+            self.stats.inc_value("backoff/count")
+            self.stats.inc_value("backoff/seconds", pause)
+        return pause
+
+    def given_up(self, host: str) -> bool:
+        """Tell whether a host has been in trouble for longer than the bound."""
+        return self.waited.get(host, 0) > self.longest
 
 
 def retry_after(response: Response, now: datetime) -> float | None:

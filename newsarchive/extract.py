@@ -19,8 +19,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from cssselect import HTMLTranslator
 from lxml import etree
-from lxml.html import HtmlElement
-from parsel import Selector
+from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Drift, Refused
@@ -37,6 +36,7 @@ __all__ = [
     "metas",
     "news_article",
     "one",
+    "parse",
     "script_json",
     "select",
     "state",
@@ -55,14 +55,22 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def tree(response: Response) -> HtmlElement:
+def tree(response: Response) -> Element:
     """Return the root element of a page, parsed as UTF-8 whatever its headers say.
 
     All three publishers serve UTF-8, and a wrong ``charset`` is more common than another encoding.
     """
-    root: HtmlElement | None = Selector(body=response.body, type="html", encoding="utf-8").root
+    return parse(response.body)
+
+
+def parse(page: bytes) -> Element:
+    """Return the root element of HTML in UTF-8; raise Refused ``empty`` if there is nothing in it."""
+    parser = etree.HTMLParser(
+        encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, collect_ids=False
+    )
+    root: Element | None = etree.fromstring(page.replace(b"\x00", b""), parser) if page.strip() else None
     if root is None:
-        raise Refused("empty", "the response has no body")
+        raise Refused("empty", "the response holds no page")
     return root
 
 
@@ -74,22 +82,22 @@ def _compiled(css: str, axis: str) -> etree.XPath:
     return etree.XPath(HTMLTranslator().css_to_xpath(css, prefix=f"{axis}::"))
 
 
-def select(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> list[HtmlElement]:
+def select(node: Element, css: str, axis: str = "descendant-or-self") -> list[Element]:
     """Return the elements below a node that match a CSS selector, in document order.
 
     ``axis="child"`` looks at the node's own children only.
     """
-    found: list[HtmlElement] = _compiled(css, axis)(node)  # type: ignore[assignment]
+    found: list[Element] = _compiled(css, axis)(node)  # type: ignore[assignment]
     return found
 
 
-def first(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> HtmlElement | None:
+def first(node: Element, css: str, axis: str = "descendant-or-self") -> Element | None:
     """Return the first element that matches, or None."""
     found = select(node, css, axis)
     return found[0] if found else None
 
 
-def one(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> HtmlElement:
+def one(node: Element, css: str, axis: str = "descendant-or-self") -> Element:
     """Return the first element that matches; raise Drift if there is none."""
     found = select(node, css, axis)
     if not found:
@@ -105,24 +113,24 @@ def tidy(value: str) -> str:
     return value.strip()
 
 
-def text(node: HtmlElement | None) -> str:
+def text(node: Element | None) -> str:
     """Return the text of an element, tidied; empty if there is no element."""
     return "" if node is None else tidy(str(_STRING(node)))
 
 
-def texts(nodes: list[HtmlElement]) -> tuple[str, ...]:
+def texts(nodes: list[Element]) -> tuple[str, ...]:
     """Return the texts of elements in order, each once, without empty ones."""
     return tuple(dict.fromkeys(filter(None, map(text, nodes))))
 
 
-def attribute(node: HtmlElement | None, *names: str) -> str:
+def attribute(node: Element | None, *names: str) -> str:
     """Return the first of the named attributes that is not empty, stripped; empty if there is none."""
     if node is None:
         return ""
     return next((value for name in names if (value := (node.get(name) or "").strip())), "")
 
 
-def metas(root: HtmlElement) -> dict[str, list[str]]:
+def metas(root: Element) -> dict[str, list[str]]:
     """Return the values of a page's meta elements by ``name``, ``property`` or ``itemprop``, in order, none empty."""
     found: dict[str, list[str]] = {}
     for meta in root.iter("meta"):
@@ -133,7 +141,7 @@ def metas(root: HtmlElement) -> dict[str, list[str]]:
     return found
 
 
-def canonical(root: HtmlElement) -> str:
+def canonical(root: Element) -> str:
     """Return the canonical address a page names; raise Drift if it names none."""
     for link in root.iter("link"):
         if link.get("rel") == "canonical" and (link.get("href") or "").strip():
@@ -141,7 +149,7 @@ def canonical(root: HtmlElement) -> str:
     raise Drift("no canonical address")
 
 
-def language(root: HtmlElement) -> str:
+def language(root: Element) -> str:
     """Return the language a page says it is in, as a BCP 47 tag; empty if it does not say."""
     return (root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or "").replace("_", "-")
 
@@ -154,7 +162,7 @@ def _loads(source: str) -> Any:
         return JSONDecoder(strict=False).decode(source.strip())
 
 
-def json_ld(root: HtmlElement) -> Iterator[Json]:
+def json_ld(root: Element) -> Iterator[Json]:
     """Yield every object of a page's schema.org JSON-LD: of several scripts, of lists and of ``@graph``."""
     for script in root.iter("script"):
         if (script.get("type") or "").strip().lower() != "application/ld+json" or not script.text:
@@ -164,18 +172,18 @@ def json_ld(root: HtmlElement) -> Iterator[Json]:
             yield from entry.get("@graph", [entry])
 
 
-def news_article(root: HtmlElement) -> Json:
+def news_article(root: Element) -> Json:
     """Return the page's ``NewsArticle`` of schema.org; empty if there is none."""
     return next((about for about in json_ld(root) if about.get("@type") == "NewsArticle"), {})
 
 
-def script_json(root: HtmlElement, css: str) -> Json:
+def script_json(root: Element, css: str) -> Json:
     """Return the JSON object of a script element; raise Drift if it is missing."""
     found: Json = _loads(one(root, css).text or "")
     return found
 
 
-def state(root: HtmlElement, name: str) -> Json:
+def state(root: Element, name: str) -> Json:
     """Return the object that a script assigns to ``window.<name>``; empty if none does."""
     for script in root.iter("script"):
         source = script.text or ""
@@ -232,7 +240,7 @@ def _candidates(srcset: str) -> Iterator[tuple[float, str]]:
         yield float(candidate[2] or 1), candidate[1]
 
 
-def largest(node: HtmlElement, base: str) -> str:
+def largest(node: Element, base: str) -> str:
     """Return the absolute address of the largest picture that an ``img``, ``picture`` or figure names.
 
     Lazy loading is resolved: ``data-src`` and ``data-srcset`` count like ``src`` and ``srcset``, and

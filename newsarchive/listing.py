@@ -7,6 +7,8 @@ page of links, told apart by what it holds.
 from calendar import timegm
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import struct_time
+from urllib.parse import urlsplit
 
 import feedparser
 from lxml import etree
@@ -14,6 +16,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Refused
 from newsarchive.extract import select, tree
+from newsarchive.page import refuse_unreadable
 
 __all__ = ["Link", "read_listing"]
 
@@ -31,10 +34,12 @@ def read_listing(response: Response) -> list[Link]:
     """Return what a listing links to, in its order; raise Refused ``malformed-listing`` if it cannot be read."""
     opening = response.body[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if opening.startswith((b"<!doctype html", b"<html")) or b"<html" in opening:
+        if urlsplit(response.url).path.endswith(".xml"):
+            raise Refused("malformed-listing", "a page where a sitemap or feed should be")
         return _page(response)
     root = _xml(response.body)
     if etree.QName(root).localname in ("urlset", "sitemapindex"):
-        return _sitemap(root)
+        return _sitemap(response, root)
     return _feed(response)
 
 
@@ -46,10 +51,10 @@ def _xml(body: bytes) -> etree._Element:
         raise Refused("malformed-listing", str(error)) from error
 
 
-def _sitemap(root: etree._Element) -> list[Link]:
+def _sitemap(response: Response, root: etree._Element) -> list[Link]:
     links = []
     for entry in root.iterfind("{*}url"):
-        address = (entry.findtext("{*}loc") or "").strip()
+        address = _address(response, entry.findtext("{*}loc") or "")
         stated = entry.findtext(".//{*}publication_date") or ""
         if address:
             links.append(Link(address, _announced(stated)))
@@ -60,9 +65,9 @@ def _announced(stated: str) -> datetime | None:
     """Return an ISO 8601 time with an offset in UTC; anything less exact is worth nothing."""
     try:
         found = datetime.fromisoformat(stated.strip())
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else None
 
 
 def _feed(response: Response) -> list[Link]:
@@ -72,12 +77,28 @@ def _feed(response: Response) -> list[Link]:
     links = []
     for entry in feed.entries:
         stated = entry.get("published_parsed") or entry.get("updated_parsed")
-        announced = datetime.fromtimestamp(timegm(stated), UTC) if stated else None
-        if entry.get("link"):
-            links.append(Link(response.urljoin(entry.link.strip()), announced))
+        if address := _address(response, entry.get("link") or ""):
+            links.append(Link(address, _utc(stated) if stated else None))
     return links
 
 
+def _utc(stated: struct_time) -> datetime | None:
+    """Return a time that feedparser has read; None for one that lies outside of the calendar."""
+    try:
+        return datetime.fromtimestamp(timegm(stated), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _address(response: Response, link: str) -> str:
+    """Return the absolute address of a link; empty if it is none, as one bad link must not spoil the others."""
+    try:
+        return response.urljoin(link.strip()) if link.strip() else ""
+    except ValueError:
+        return ""
+
+
 def _page(response: Response) -> list[Link]:
+    refuse_unreadable(response)
     anchors = select(tree(response), "a[href]")
-    return [Link(response.urljoin(anchor.get("href").strip())) for anchor in anchors]
+    return [Link(address) for anchor in anchors if (address := _address(response, anchor.get("href") or ""))]

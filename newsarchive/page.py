@@ -2,23 +2,31 @@
 
 import re
 
-from lxml.html import HtmlElement
+from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Refused
 from newsarchive.extract import attribute, first, text
 
-__all__ = ["MAX_SIZE", "refuse_unreadable", "stranger"]
+__all__ = ["MAX_SIZE", "is_utf8", "refuse_unreadable", "stranger"]
 
 #: Bytes; the largest page seen has 0.55 MB. Also the limit for downloads.
 MAX_SIZE = 8 * 1024 * 1024
-#: Bytes of one tag outside quoted values. Parsers are quadratic in the attributes of a tag: 40,000 take seconds.
-MAX_TAG = 16 * 1024
+#: Attributes of one tag; real ones have some twenty. Parsers are quadratic in them: 40,000 take seconds.
+MAX_ATTRIBUTES = 1000
 
 _HTML_TYPES = (b"text/html", b"application/xhtml+xml", b"text/plain", b"")
-_QUOTED_END = re.compile(rb"=[\"'][^\"'>]*>")
-_TAG_START = re.compile(rb"<([a-zA-Z][^\s>/]*)")
-_IN_TAG = re.compile(rb">|=\s*([\"'])")
+_BINARY = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04")
+
+# A tag with more attributes than it may have, by the rules by which a browser reads it. An overlong word or gap
+# counts as several, so that the search does not look at it again and again; nothing is taken back once it is matched.
+_ATTRIBUTE = (
+    rb"(?:[\s/]{1000}|[\s/]{0,999}+[^\s/>][^\s/>=]{0,99}+"
+    rb"""(?:\s{0,999}+=\s{0,999}+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]{0,199}+|))?+)"""
+)
+_LONG_TAG = re.compile(rb"<[a-zA-Z][^\s/>]{0,99}+%b{%d}" % (_ATTRIBUTE, MAX_ATTRIBUTES))
+#: Bytes; in each such stretch of a page some tag ends, or it is looked at closely.
+_STRETCH = 8192
 
 
 def refuse_unreadable(response: Response) -> None:
@@ -29,46 +37,54 @@ def refuse_unreadable(response: Response) -> None:
     if len(body) > MAX_SIZE:
         raise Refused("too-large", f"{len(body)} bytes")
     kind = (response.headers.get("Content-Type") or b"").partition(b";")[0].strip().lower()
-    if kind not in _HTML_TYPES or body.startswith((b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04")):
+    if kind not in _HTML_TYPES or body.lstrip().startswith(
+        (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04")
+    ):
         raise Refused("not-html", f"{kind.decode('latin-1') or 'a binary file'}")
-    if _may_hold_long_tag(body) and _holds_long_tag(body):
-        raise Refused("too-many-attributes", f"a tag of more than {MAX_TAG} bytes")
+    if _holds_long_tag(body):
+        raise Refused("too-many-attributes", f"a tag with more than {MAX_ATTRIBUTES}")
 
 
-def _may_hold_long_tag(body: bytes) -> bool:
-    """Tell quickly that a page has no overlong tag, as all but a few have none.
-
-    Such a tag either has no ``>`` for long, or has many of them inside quoted values.
-    """
-    pieces = body.split(b">")
-    if max(map(len, pieces)) > MAX_TAG // 4:
-        long = (piece[: -MAX_TAG // 4] for piece in pieces if len(piece) > MAX_TAG // 4)
-        if any(_TAG_START.search(piece) for piece in long):
-            return True
-    return len(_QUOTED_END.findall(body)) > 32
+def is_utf8(body: bytes) -> bool:
+    """Tell whether bytes are UTF-8, as which pages are read whatever they say."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _holds_long_tag(body: bytes) -> bool:
-    """Tell whether a tag is overlong, tag by tag as a browser reads them."""
-    position = 0
-    while start := _TAG_START.search(body, position):
-        position, outside = start.end(), 0
-        while True:
-            mark = _IN_TAG.search(body, position)
-            end = mark.start() if mark else len(body)
-            outside += end - position
-            if outside > MAX_TAG:
+    """Tell whether a tag has too many attributes; looks only where no tag surely ends for long."""
+    start, unsure = 0, False
+    for begin in range(0, len(body), _STRETCH):
+        end = _tag_end(body, start, begin, begin + _STRETCH)
+        if not end:
+            unsure = True
+        else:
+            if unsure and _LONG_TAG.search(body, start, end):
                 return True
-            if not mark or not mark[1]:
-                position = mark.end() if mark else len(body)
-                break
-            closing = body.find(mark[1], mark.end())
-            position = closing + 1 if closing >= 0 else len(body)
-        name = start[1].lower()
-        if name in (b"script", b"style"):
-            closing = body.lower().find(b"</" + name, position) if name in body[position:].lower() else -1
-            position = closing if closing >= 0 else len(body)
-    return False
+            start, unsure = end, False
+    return unsure and _LONG_TAG.search(body, start) is not None
+
+
+def _tag_end(body: bytes, start: int, begin: int, stop: int) -> int:
+    """Return a position between ``begin`` and ``stop`` that is surely outside of a tag, as ``start`` is; 0 if unsure.
+
+    After ``">`` no tag is open, however it began, unless the quotation mark comes where a value
+    begins, or all of it stands in a value in single quotes.
+    """
+    end = body.rfind(b'">', begin, stop)
+    for _ in range(4):
+        if end <= begin:
+            break
+        if body[end - 1] not in b"= \t\r\n\f":
+            quote = body.rfind(b"'", start, end)
+            before = body[max(start, quote - 32) : max(quote, 0)].rstrip()
+            if quote < 0 or (before and not before.endswith(b"=")):
+                return end + 2
+        end = body.rfind(b'">', begin, end)
+    return 0
 
 
 _CHALLENGE = re.compile(
@@ -86,7 +102,7 @@ _CONSENT = re.compile(r"consent|before you continue|cookie|privacy (settings|cho
 _REDIRECT = re.compile(r"^redirecting\b", re.I)
 
 
-def stranger(root: HtmlElement, detail: str) -> Refused:
+def stranger(root: Element, detail: str) -> Refused:
     """Return the reason to refuse a page that has no known layout, as far as the page gives itself away."""
     title = text(first(root, "title")) or text(first(root, "h1"))
     for reason, sign in (

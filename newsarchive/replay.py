@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scrapy import Spider
 from scrapy.crawler import Crawler, CrawlerProcessBase
 
+from newsarchive.article import Refused
 from newsarchive.fixture import Fixture, Json, ending, load
 from newsarchive.run import article_ended, failures, listing_ended, refusals
+from newsarchive.spider import PublisherSpider
 
 __all__ = ["COMMAND_PRIORITY", "FixtureReplay", "fixture_folders"]
 
@@ -58,14 +61,15 @@ class FixtureReplay:
         )
         self.crawler.signals.connect(self.ended, article_ended)
         self.crawler.signals.connect(self.ended, listing_ended)
-        announced = {link[0] for fixture in self.fixtures for link in fixture.ending.get("links", ())}
+        spider = process.spider_loader.load(self.publisher)
+        announced = {url for fixture in self.fixtures if fixture.listing for url in _links(spider(), fixture)}
         listings = [fixture.url for fixture in self.fixtures if fixture.listing]
         addresses = [
             fixture.url
             for fixture in self.fixtures
             if fixture.is_article and fixture.url not in announced
         ]
-        known = set(process.spider_loader.load(self.publisher).start_urls)
+        known = set(spider.start_urls)
         process.crawl(
             self.crawler,
             addresses=" ".join(addresses),
@@ -108,6 +112,15 @@ class FixtureReplay:
         listings = self.stats.get("listing/read", 0)
         told = ", ".join(f"{count} {name}" for name, count in counted.items())
         return f"{self.publisher}: {sum(counted.values())} articles ({told}), {refused} refused, {listings} listings"
+
+
+def _links(spider: Spider, fixture: Fixture) -> list[str]:
+    """Return the articles that a listing names; none if it cannot be read."""
+    assert isinstance(spider, PublisherSpider)
+    try:
+        return [link.url for link in spider.links(fixture.response())]
+    except Refused:
+        return []
 
 
 def _difference(expected: Json, ended: Json) -> str:

@@ -23,7 +23,7 @@ listing_ended = object()
 #: What a publisher may do at any time: an article that is gone is not a failed run.
 GONE = ("status-404", "status-410", "status-451")
 #: Refusals that say "somebody has to look": a layout changed, or a page broke the reader.
-ALARMS = ("drift", "unknown-layout", "unreadable", "body-lost")
+ALARMS = ("drift", "unknown-layout", "unreadable", "encoding", "body-lost")
 
 
 class RunExtension:
@@ -51,8 +51,10 @@ class RunExtension:
         self.crawler.signals.send_catch_log(article_ended, url=asked(response), refusal=exception)
 
     def pipeline_failed(self, item: Article, response: Response, failure: Any) -> None:
-        """Count an article that a pipeline broke on; it is not stored."""
-        self.crawler.stats.inc_value("pipeline/failed")
+        """Count and announce an article that a pipeline broke on; it is not stored."""
+        refusal = Refused("pipeline", repr(failure.value))
+        self.crawler.stats.inc_value("article/failed/pipeline")
+        self.crawler.signals.send_catch_log(article_ended, url=asked(response), refusal=refusal)
 
 
 def first_asked(request: Request) -> str:
@@ -75,11 +77,14 @@ def failures(stats: Mapping[str, Any]) -> list[str]:
     failed = [
         f"{value} × {name}"
         for name, value in sorted(stats.items())
-        if (name.startswith(("listing/failed/", "article/failed/", "pipeline/failed")) and not name.endswith(GONE))
+        if name.startswith("listing/failed/")
+        or (name.startswith("article/failed/") and not name.endswith(GONE))
         or (name.startswith("article/refused/") and name.endswith(ALARMS))
     ]
-    if broken := total("spider_exceptions/"):
+    if broken := stats.get("spider_exceptions/count"):
         failed.append(f"{broken} × exception in the spider")
+    if (reason := stats.get("finish_reason", "finished")) != "finished":
+        failed.append(f"stopped before its end: {reason}")
     if not total("article/"):
         failed.append("nothing found where articles must be")
     return failed

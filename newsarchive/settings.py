@@ -22,10 +22,11 @@ READ_STEPS = ["pipelines.clean.clean", "pipelines.validate.validated"]
 USER_AGENT = "newsarchive/0.1 (+https://github.com/newsarchive/newsarchive)"
 ROBOTSTXT_OBEY = True
 ROBOTSTXT_USER_AGENT = "newsarchive"
-CONCURRENT_REQUESTS = 8
+# What is already under way cannot be held back when a publisher asks to be left alone.
+CONCURRENT_REQUESTS = 1
 CONCURRENT_REQUESTS_PER_DOMAIN = 1
 DOWNLOAD_DELAY = 2
-#: Seconds: the longest wait a publisher may ask for with Retry-After before the run gives an address up.
+#: Seconds: the longest wait a publisher may ask for with Retry-After, or be in trouble, before the run gives it up.
 BACKOFF_MAX = 300
 #: Seconds before a publisher that is in trouble is asked again; doubled each time.
 BACKOFF_START = 5
@@ -43,6 +44,8 @@ DOWNLOAD_MAXSIZE = MAX_SIZE
 DOWNLOAD_WARNSIZE = MAX_SIZE // 2
 DOWNLOAD_TIMEOUT = 30
 REDIRECT_MAX_TIMES = 5
+# Addresses of Chinese words are long, and Scrapy drops those it finds too long without telling the spider.
+URLLENGTH_LIMIT = 0
 # Each response starts as many tasks as this says, and a page yields one article.
 CONCURRENT_ITEMS = 8
 
@@ -55,7 +58,11 @@ TELNETCONSOLE_ENABLED = False
 REMOTE_CONTROL_ENABLED = False
 
 DOWNLOADER_MIDDLEWARES = {
+    "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
+    "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
+    "newsarchive.download.OnSiteMiddleware": 50,
+    "newsarchive.download.RobotsMiddleware": 100,
     "newsarchive.download.BackOffMiddleware": 560,
     "newsarchive.download.OnSiteRedirectMiddleware": 600,
     # Below decompression, where bodies are as they came over the wire.

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from scrapy import Request, Spider
@@ -14,6 +15,7 @@ from scrapy.exceptions import (
     DownloadFailedError,
     DownloadTimeoutError,
     IgnoreRequest,
+    NotSupported,
     ResponseDataLossError,
     UnsupportedURLSchemeError,
 )
@@ -24,7 +26,7 @@ from twisted.python.failure import Failure
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Refused
 from newsarchive.listing import Link, read_listing
-from newsarchive.page import refuse_unreadable
+from newsarchive.page import is_utf8, refuse_unreadable
 from newsarchive.run import article_ended, asked, first_asked, listing_ended
 
 __all__ = ["PublisherSpider"]
@@ -87,7 +89,13 @@ class PublisherSpider(Spider):
 
     def links(self, response: Response) -> list[Link]:
         """Return the articles that a listing names, each once; raise Refused if there are none."""
-        links = [link for link in read_listing(response) if self.article_url.search(link.url)]
+        try:
+            links = read_listing(response)
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused("unreadable", f"{type(error).__name__}: {error}") from error
+        links = [Link(without_query(link.url), link.announced) for link in links if self.article_url.search(link.url)]
         if not links:
             raise Refused("empty-listing", "it names no article")
         return list({self.key(link.url): link for link in reversed(links)}.values())[::-1]
@@ -113,7 +121,10 @@ class PublisherSpider(Spider):
             raise
         except Exception as error:
             # Pages are other people's data of any shape, and each must end counted. The cause stays attached.
-            raise Refused("unreadable", f"{type(error).__name__}: {error}") from error
+            reason = "unreadable" if is_utf8(response.body) else "encoding"
+            raise Refused(reason, f"{type(error).__name__}: {error}") from error
+        if "\ufffd" in article.title + article.body and not is_utf8(response.body):
+            raise Refused("encoding", "the text holds characters that are not UTF-8")
         captured = _meta(response).get("captured") or datetime.now(UTC)
         for stated in filter(None, (article.published, article.modified)):
             if stated > captured + CLOCK_TOLERANCE:
@@ -184,6 +195,11 @@ class PublisherSpider(Spider):
         self.logger.warning("%s %s: %s", ending, url, refusal, exc_info=refusal.__cause__)
 
 
+def without_query(url: str) -> str:
+    """Return an article's address without what listings add to it to count readers."""
+    return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
 def _meta(response: Response) -> dict[str, Any]:
     """Return what is known of a response besides itself; nothing for one that no request asked for."""
     return response.request.meta if response.request else {}
@@ -202,6 +218,7 @@ _FAILURES: dict[type[BaseException], str] = {
     DownloadConnectionRefusedError: "no-connection",
     DownloadFailedError: "no-response",
     DownloadTimeoutError: "timeout",
+    NotSupported: "scheme",
     ResponseDataLossError: "truncated",
     UnsupportedURLSchemeError: "scheme",
 }

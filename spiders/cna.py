@@ -16,7 +16,7 @@ text only, run together with the place, and stays there.
 import re
 from typing import Any
 
-from lxml.html import HtmlElement
+from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Article, Drift, Image, Refused
@@ -41,7 +41,7 @@ from newsarchive.spider import PublisherSpider
 CLOSING_DAY = re.compile(r"(?<!\d)\d{6,7}[^\w<]*(?:</[a-z]+>)*</p>")
 
 
-def photo(frame: HtmlElement, base: str) -> Image:
+def photo(frame: Element, base: str) -> Image:
     """Read a photo; its size is a part of the address, and 1024 pixels is the largest."""
     address = re.sub(r"/(WebPhotos|WebCover)/\d+/", r"/\1/1024/", largest(frame, base), flags=re.I)
     if not address:
@@ -52,7 +52,7 @@ def photo(frame: HtmlElement, base: str) -> Image:
     )
 
 
-def embedded(element: HtmlElement, base: str) -> str:
+def embedded(element: Element, base: str) -> str:
     """Return the address of what a script would put in an element's place."""
     if "infogram-embed" in attribute(element, "class"):
         return f"https://infogram.com/{attribute(element, 'data-id')}"
@@ -108,7 +108,7 @@ class CnaSpider(PublisherSpider):
             return self.before_2018(response, root, story)
         raise stranger(root, "neither article.article nor .news_content_new")
 
-    def before_2018(self, response: Response, root: HtmlElement, story: HtmlElement) -> Article:
+    def before_2018(self, response: Response, root: Element, story: Element) -> Article:
         """Read pages of 2013 and 2014: one paragraph, broken by pairs of line breaks."""
         facts = metas(root)
         title = text(one(story, "h1"))
@@ -128,7 +128,7 @@ class CnaSpider(PublisherSpider):
             body=body.html,
         )
 
-    def since_2018(self, response: Response, root: HtmlElement, story: HtmlElement) -> Article:
+    def since_2018(self, response: Response, root: Element, story: Element) -> Article:
         """Read pages with ``.centralContent``; since 2023 they describe themselves in JSON-LD.
 
         Until 2020 the visible time is that of the last change, and only the meta elements state the first.
@@ -172,7 +172,7 @@ class CnaSpider(PublisherSpider):
         if not about and not found and re.search(r"/\d{8}/", shared):
             raise Drift(f"no photo in the text, but {shared} is shared with it")
 
-    def tags_of(self, story: HtmlElement, about: dict[str, Any]) -> tuple[str, ...]:
+    def tags_of(self, story: Element, about: dict[str, Any]) -> tuple[str, ...]:
         """Return the keywords of pages since 2023, whose JSON-LD closes its list with the name of its type."""
         named = about.get("keywords") or [text(tag).removeprefix("#") for tag in select(story, ".keywordTag > a")]
         return tuple(dict.fromkeys(tidy(word) for word in named if word != "NewsArticle"))
@@ -183,7 +183,7 @@ class CnaSpider(PublisherSpider):
             raise Refused("incomplete", "the text does not close with its day")
         return body
 
-    def section_of(self, root: HtmlElement, facts: dict[str, list[str]], title: str) -> str:
+    def section_of(self, root: Element, facts: dict[str, list[str]], title: str) -> str:
         """Return the section that follows the headline in ``T | 國際 | 重點新聞 | 中央社 CNA``."""
         trail = facts["og:title"][0] if "og:title" in facts else text(first(root, "title"))
         return trail.removeprefix(title).strip(" |").split(" | ")[0]

@@ -24,7 +24,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 import orjson
-from lxml.html import HtmlElement
+from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Article, Drift, Image, Refused
@@ -57,7 +57,7 @@ LANGUAGE_OF_HOST = {"www": "fr", "amp": "fr", "m": "fr", "chinese": "cn", "www.c
 PUBLISHER = ("RFI", "法广", "法廣", "法国国际广播电台", "法國國際廣播電台", "Radio France Internationale")
 
 
-def photo(frame: HtmlElement, base: str) -> Image:
+def photo(frame: Element, base: str) -> Image:
     """Read a picture with two legends, caption and credit; its alternative text repeats the caption.
 
     A single legend is the credit. A caption without a credit, or an alternative text without any
@@ -72,13 +72,13 @@ def photo(frame: HtmlElement, base: str) -> Image:
     return legended(image, legends)
 
 
-def photo_before_2020(frame: HtmlElement, base: str) -> Image:
+def photo_before_2020(frame: Element, base: str) -> Image:
     """Read a picture with caption and credit, each in a ``small``."""
     legends = [words for legend in frame.iter("small") if (words := text(legend))]
     return legended(picture(frame, legends, base), legends)
 
 
-def picture(frame: HtmlElement, legends: list[str], base: str) -> Image:
+def picture(frame: Element, legends: list[str], base: str) -> Image:
     """Return the one picture of a frame, captioned with its alternative text, if no words but legends are there.
 
     The size is a part of the address, and 1280 is the largest.
@@ -102,12 +102,12 @@ def legended(image: Image, legends: list[str]) -> Image:
     return replace(image, caption=legends[0], credit=legends[1])
 
 
-def sound(player: HtmlElement) -> str:
+def sound(player: Element) -> str:
     """Return the address of the sound or film that the JSON of a player names."""
     return str(orjson.loads(player.text)["sources"][0]["url"])
 
 
-def embedded(element: HtmlElement, base: str) -> str:
+def embedded(element: Element, base: str) -> str:
     """Return the address of a sound, a film or somebody's post within the text."""
     player = first(element, "script[data-media-id]")
     if player is not None:
@@ -180,7 +180,7 @@ class RfiSpider(PublisherSpider):
             return self.since_2020(response, root, story)
         raise stranger(root, "neither article.article-page nor #datalayer")
 
-    def before_2020(self, response: Response, root: HtmlElement, story: HtmlElement) -> Article:
+    def before_2020(self, response: Response, root: Element, story: Element) -> Article:
         """Read pages with ``article.article-page``; they state their times rightly in meta elements only."""
         facts, about, url = metas(root), news_article(root), self.address_of(root)
         if not about:
@@ -190,7 +190,7 @@ class RfiSpider(PublisherSpider):
         photos = () if media is None else (photo_before_2020(media, url),)
         body = self.filled(read_body(one(story, "div[itemprop=articleBody]"), url, RULES), "texte")
         images = (*lead.images, *photos, *body.images)
-        self.check_lead(opening, about, body)
+        self.check_lead(opening, facts, about, body)
         self.check_pictures(facts, about, images)
         return self.article(
             response,
@@ -208,7 +208,7 @@ class RfiSpider(PublisherSpider):
             body=lead.html + "".join(map(figure, photos)) + body.html,
         )
 
-    def since_2020(self, response: Response, root: HtmlElement, story: HtmlElement | None) -> Article:
+    def since_2020(self, response: Response, root: Element, story: Element | None) -> Article:
         """Read pages with ``#datalayer``, news and shows; since 2025 only the classes of pictures differ."""
         layer = script_json(root, "script#datalayer")
         self.refuse_others(layer)
@@ -222,7 +222,7 @@ class RfiSpider(PublisherSpider):
         shown = Body("") if media is None else read_body(media, url, RULES)
         body = self.filled(self.text_of(page, url, layer["main_media_type"]), layer["main_media_type"])
         images = (*lead.images, *shown.images, *body.images)
-        self.check_lead(opening, about, body)
+        self.check_lead(opening, facts, about, body)
         self.check_pictures(facts, about, images, page if layer["content_type"] == "edition" else None)
         keywords = tuple(dict.fromkeys(tidy(tag["name"]) for tag in layer["tags"]))
         changed = self.stated("modified", facts, about)
@@ -243,7 +243,7 @@ class RfiSpider(PublisherSpider):
             body=html + self.sound_of(page, about, layer, html),
         )
 
-    def address_of(self, root: HtmlElement) -> str:
+    def address_of(self, root: Element) -> str:
         """Return the address of a page; raise Refused for one of RFI's sister stations, whose pages look the same."""
         address = canonical(root)
         super().id_of(address)
@@ -256,7 +256,7 @@ class RfiSpider(PublisherSpider):
         if layer["content_type"] not in ("article", "edition"):
             raise Refused("not-article", f"its content_type is {layer['content_type']!r}")
 
-    def lead_of(self, opening: HtmlElement | None, url: str) -> Body:
+    def lead_of(self, opening: Element | None, url: str) -> Body:
         """Return the lead in bold, with the links and emphases it has."""
         if opening is None:
             return Body("")
@@ -264,7 +264,7 @@ class RfiSpider(PublisherSpider):
         html = re.sub("<p>(.*?)</p>", r"<p><strong>\1</strong></p>", re.sub("</?strong>", "", lead.html))
         return replace(lead, html=html)
 
-    def text_of(self, page: HtmlElement, url: str, medium: str) -> Body:
+    def text_of(self, page: Element, url: str, medium: str) -> Body:
         """Return the text; an item that is nothing but a sound or a film may have no place for one."""
         found = select(page, "div.t-content__body")
         if not found and medium in ("audio", "video"):
@@ -281,9 +281,10 @@ class RfiSpider(PublisherSpider):
             raise Refused(medium if medium in ("audio", "video") else "no-text", "the text is empty")
         return body
 
-    def check_lead(self, opening: HtmlElement | None, about: Json, body: Body) -> None:
+    def check_lead(self, opening: Element | None, facts: Facts, about: Json, body: Body) -> None:
         """Raise Drift if no lead was found, and the page's data describes it in words that are not in the text."""
-        described = self.squeezed(unescape(about.get("description") or "")).rstrip("….")
+        told = about.get("description") or facts.get("og:description", [""])[0]
+        described = self.squeezed(unescape(told)).rstrip("….")
         if not text(opening) and described not in self.squeezed(unescape(body.html)):
             raise Drift(f"no lead, but a description: {described[:40]!r}")
 
@@ -291,9 +292,7 @@ class RfiSpider(PublisherSpider):
         """Return the text of a fragment without white space."""
         return "".join(re.sub("<[^>]*>", "", html).split())
 
-    def check_pictures(
-        self, facts: Facts, about: Json, images: tuple[Image, ...], show: HtmlElement | None = None
-    ) -> None:
+    def check_pictures(self, facts: Facts, about: Json, images: tuple[Image, ...], show: Element | None = None) -> None:
         """Raise Drift if the page's data names a picture that was found nowhere; a show's own lies in its header."""
         cards = "//static.rfi.fr/"
         for named in {*facts.get("og:image", ()), about.get("thumbnailUrl") or cards}:
@@ -309,7 +308,7 @@ class RfiSpider(PublisherSpider):
         display = re.search("/media/display/([^/]+)", address)
         return display[1] if display else address.rpartition("/")[2]
 
-    def sound_of(self, page: HtmlElement, about: Json, layer: Json, html: str) -> str:
+    def sound_of(self, page: Element, about: Json, layer: Json, html: str) -> str:
         """Return the link to the sound of a page, if its text does not have it; raise Drift if it is not found."""
         address = (about.get("audio") or {}).get("contentUrl") or ""
         if not address and layer["content_type"] == "edition":
@@ -330,7 +329,7 @@ class RfiSpider(PublisherSpider):
             raise Drift(f"no {name}")
         return facts[name][0]
 
-    def language_of(self, root: HtmlElement, facts: Facts) -> str:
+    def language_of(self, root: Element, facts: Facts) -> str:
         """Return the language of a page; its ``og:locale`` names a territory for the script."""
         stated = language(root) or self.fact(facts, "og:locale")
         return {"zh_CN": "zh-Hans", "zh_TW": "zh-Hant"}.get(stated, stated[:2] if "_" in stated else stated)
@@ -347,7 +346,7 @@ class RfiSpider(PublisherSpider):
         own = {name.casefold() for name in PUBLISHER}
         return tuple(dict.fromkeys(name for name in names if name and name.casefold() not in own))
 
-    def tms_id(self, root: HtmlElement) -> str:
+    def tms_id(self, root: Element) -> str:
         """Return the identifier in the variables of the audience measurement; empty if it is not there."""
         scripts = "".join(script.text or "" for script in root.iter("script"))
         assigned = re.search(r'tms_vars\["aef_id_contenu"\] = ("[^"]+")', scripts)

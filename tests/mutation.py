@@ -10,10 +10,11 @@ piece by piece. Reading the broken page must refuse it or give the same article.
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 from unittest.mock import patch
 
 from lxml import etree
-from lxml.html import HtmlElement
+from lxml.etree import _Element as Element
 from scrapy.http import HtmlResponse, Request
 
 from newsarchive import body, extract
@@ -29,10 +30,10 @@ class Attack:
     selector: str
     name: str
     paths: tuple[str, ...]
-    change: Callable[[HtmlElement], None]
+    change: Callable[[Element], None]
 
 
-def remove(element: HtmlElement) -> None:
+def remove(element: Element) -> None:
     """Take an element out, and leave what follows it."""
     parent, before, tail = element.getparent(), element.getprevious(), element.tail or ""
     if parent is None:
@@ -44,14 +45,14 @@ def remove(element: HtmlElement) -> None:
     parent.remove(element)
 
 
-def rename_names(element: HtmlElement) -> None:
+def rename_names(element: Element) -> None:
     """Give an element another class and id."""
     for name in ("class", "id", "itemprop", "property", "name", "rel"):
         if element.get(name):
             element.set(name, "renamed-" + element.get(name).replace(" ", " renamed-"))
 
 
-def rename_tag(element: HtmlElement) -> None:
+def rename_tag(element: Element) -> None:
     """Make an element one that HTML does not know."""
     element.tag = "x-renamed"
 
@@ -60,21 +61,38 @@ def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list
     """Return the paths of the elements that each selector finds when a page is read, each part of a list by itself."""
     found: dict[str, list[str]] = {}
     plain = extract.select
+    module = import_module(type(spider).__module__)
+    roots: list[Element] = []
 
-    def recording(node: HtmlElement, css: str, axis: str = "descendant-or-self") -> list[HtmlElement]:
+    def parsing(page: HtmlResponse) -> Element:
+        roots.append(extract.tree(page))
+        return roots[-1]
+
+    begin = body._Reader.__init__
+
+    def reading(reader: body._Reader, container: Element, base: str, rules: body.Rules) -> None:
+        # Most rules are told by class when an element is met, and so are not looked up as selectors.
+        begin(reader, container, base, rules)
+        for css in filter(None, (rules.drop, rules.figure, rules.embed, rules.unwrap)):
+            recording(container, css)
+
+    def recording(node: Element, css: str, axis: str = "descendant-or-self") -> list[Element]:
         for part in css.split(","):
             for element in plain(node, part.strip(), axis):
                 tree = element.getroottree()
                 # Fragments of embedded state are trees of their own, which no change of the page reaches.
-                if tree.getroot().tag == "html":
+                if tree.getroot() in roots:
                     paths = found.setdefault(part.strip(), [])
                     path = tree.getpath(element)
                     if path not in paths:
                         paths.append(path)
         return plain(node, css, axis)
 
-    targets = [(module, "select") for module in (extract, body, __import__(type(spider).__module__, fromlist=["x"]))]
-    patches = [patch.object(module, name, recording) for module, name in targets if hasattr(module, name)]
+    patches = [
+        patch.object(place, "select", recording) for place in (extract, body, module) if hasattr(place, "select")
+    ]
+    patches.append(patch.object(module, "tree", parsing))
+    patches.append(patch.object(body._Reader, "__init__", reading))
     for one in patches:
         one.start()
     try:
@@ -87,7 +105,7 @@ def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list
     return found
 
 
-def attacks(found: dict[str, list[str]], root: HtmlElement) -> Iterator[Attack]:
+def attacks(found: dict[str, list[str]], root: Element) -> Iterator[Attack]:
     """Yield every attack on a page."""
     for selector, paths in sorted(found.items()):
         every = tuple(paths)
@@ -111,7 +129,7 @@ def attacks(found: dict[str, list[str]], root: HtmlElement) -> Iterator[Attack]:
         yield Attack(name, "removed", tuple(paths), remove)
 
 
-def mutate(root: HtmlElement, attack: Attack) -> bytes:
+def mutate(root: Element, attack: Attack) -> bytes:
     """Return the page after an attack."""
     broken = deepcopy(root)
     tree = broken.getroottree()
