@@ -16,7 +16,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Refused
 from newsarchive.extract import select, tree
-from newsarchive.page import refuse_unreadable
+from newsarchive.page import refuse_long_tag, refuse_unreadable
 
 __all__ = ["Link", "read_listing"]
 
@@ -37,6 +37,7 @@ def read_listing(response: Response) -> list[Link]:
         if urlsplit(response.url).path.endswith(".xml"):
             raise Refused("malformed-listing", "a page where a sitemap or feed should be")
         return _page(response)
+    refuse_long_tag(response.body)
     root = _xml(response.body)
     if etree.QName(root).localname in ("urlset", "sitemapindex"):
         return _sitemap(response, root)

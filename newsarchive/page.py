@@ -8,7 +8,7 @@ from scrapy.http import Response
 from newsarchive.article import Refused
 from newsarchive.extract import attribute, first, text
 
-__all__ = ["MAX_SIZE", "is_utf8", "refuse_unreadable", "stranger"]
+__all__ = ["MAX_SIZE", "is_utf8", "refuse_long_tag", "refuse_unreadable", "stranger"]
 
 #: Bytes; the largest page seen has 0.55 MB. Also the limit for downloads.
 MAX_SIZE = 8 * 1024 * 1024
@@ -41,8 +41,7 @@ def refuse_unreadable(response: Response) -> None:
         (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04")
     ):
         raise Refused("not-html", f"{kind.decode('latin-1') or 'a binary file'}")
-    if _holds_long_tag(body):
-        raise Refused("too-many-attributes", f"a tag with more than {MAX_ATTRIBUTES}")
+    refuse_long_tag(body)
 
 
 def is_utf8(body: bytes) -> bool:
@@ -52,6 +51,12 @@ def is_utf8(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def refuse_long_tag(body: bytes) -> None:
+    """Raise Refused for mark-up with a tag that would keep a parser busy for long."""
+    if _holds_long_tag(body):
+        raise Refused("too-many-attributes", f"a tag with more than {MAX_ATTRIBUTES}")
 
 
 def _holds_long_tag(body: bytes) -> bool:

@@ -10,7 +10,7 @@ from scrapy.crawler import Crawler, CrawlerProcessBase
 
 from newsarchive.article import Refused
 from newsarchive.fixture import Fixture, Json, ending, load
-from newsarchive.run import article_ended, failures, listing_ended, refusals
+from newsarchive.run import article_ended, failures, listing_ended, post_written, refusals
 from newsarchive.spider import PublisherSpider
 
 __all__ = ["COMMAND_PRIORITY", "FixtureReplay", "fixture_folders"]
@@ -24,6 +24,8 @@ REPLAY_SETTINGS: dict[str, Any] = {
     "RETRY_ENABLED": False,
     "BACKOFF_START": 0,
 }
+#: Posts of a publisher that are named in the report of a replay.
+SHOWN = 20
 #: Above the project's settings and a spider's, below the command line's.
 COMMAND_PRIORITY = 35
 
@@ -48,6 +50,7 @@ class FixtureReplay:
     folder: Path
     fixtures: list[Fixture] = field(init=False)
     endings: dict[str, Json] = field(default_factory=dict)
+    posts: set[Path] = field(default_factory=set)
     crawler: Crawler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +64,7 @@ class FixtureReplay:
         )
         self.crawler.signals.connect(self.ended, article_ended)
         self.crawler.signals.connect(self.ended, listing_ended)
+        self.crawler.signals.connect(self.written, post_written)
         spider = process.spider_loader.load(self.publisher)
         announced = {url for fixture in self.fixtures if fixture.listing for url in _links(spider(), fixture)}
         listings = [fixture.url for fixture in self.fixtures if fixture.listing]
@@ -75,6 +79,11 @@ class FixtureReplay:
             addresses=" ".join(addresses),
             listings=" ".join(url for url in listings if url not in known),
         )
+
+    def written(self, file: Path) -> None:
+        """Note the first posts, as many as a reader wants to see."""
+        if len(self.posts) < SHOWN:
+            self.posts.add(file)
 
     def ended(self, url: str, **how: Any) -> None:
         """Note how an address ended."""

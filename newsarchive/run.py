@@ -13,12 +13,23 @@ from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
 
-__all__ = ["RunExtension", "article_ended", "asked", "failures", "first_asked", "listing_ended", "refusals"]
+__all__ = [
+    "RunExtension",
+    "article_ended",
+    "asked",
+    "failures",
+    "first_asked",
+    "listing_ended",
+    "post_written",
+    "refusals",
+]
 
 #: Sent with ``url`` and either ``article`` or ``refusal``, once for each article address.
 article_ended = object()
 #: Sent with ``url`` and either ``links`` or ``refusal``, once for each listing.
 listing_ended = object()
+#: Sent with ``file`` and ``ending`` (stored, revised, unchanged) once for each article that has its post.
+post_written = object()
 
 #: What a publisher may do at any time: an article that is gone is not a failed run.
 GONE = ("status-404", "status-410", "status-451")

@@ -9,6 +9,7 @@ from scrapy.crawler import Crawler
 
 from newsarchive.article import Article
 from newsarchive.post import Post, path, render
+from newsarchive.run import post_written
 
 Ending = Literal["stored", "revised", "unchanged"]
 
@@ -55,6 +56,8 @@ class WritePostPipeline:
     def process_item(self, item: Article) -> Article:
         """Write the article's post."""
         post = Post.from_article(item, self.crawler.spider.label)
-        ending = write(self.folder / path(item), render(post).encode())
+        file = self.folder / path(item)
+        ending = write(file, render(post).encode())
         self.crawler.stats.inc_value(f"article/{ending}")
+        self.crawler.signals.send_catch_log(post_written, file=file, ending=ending)
         return item

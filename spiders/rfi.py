@@ -254,7 +254,7 @@ class RfiSpider(PublisherSpider):
         if str(layer["http_code"]) != "200":
             raise Refused("error-page", f"its http_code is {layer['http_code']}")
         if layer["content_type"] not in ("article", "edition"):
-            raise Refused("not-article", f"its content_type is {layer['content_type']!r}")
+            raise Refused("not-an-article", f"its content_type is {layer['content_type']!r}")
 
     def lead_of(self, opening: Element | None, url: str) -> Body:
         """Return the lead in bold, with the links and emphases it has."""

@@ -275,7 +275,7 @@ def test_show_closes_with_its_sound() -> None:
     ("old", "new", "expected"),
     [
         ('"http_code": 200', '"http_code": 404', "error-page"),
-        ('"content_type": "article"', '"content_type": "pagebuilder"', "not-article"),
+        ('"content_type": "article"', '"content_type": "pagebuilder"', "not-an-article"),
         ("<p>水边有灯。</p>", "", "no-text"),
         ("www.rfi.fr/cn", "www.france24.com/fr", "other-publisher"),
         ("t-content__body", "renamed", "drift"),

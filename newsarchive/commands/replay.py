@@ -45,6 +45,8 @@ class Command(ScrapyCommand):
     def report(self, replays: list[FixtureReplay]) -> None:
         """Print one line a publisher, what was refused and why, and what went wrong."""
         for replay in replays:
+            for post in sorted(replay.posts):
+                print(f"  {post}")
             print(replay.summary())
         reasons: Counter[str] = Counter()
         for replay in replays:

@@ -1,0 +1,150 @@
+"""One thing at a time is read out of a page; what must be there and is not raises."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from lxml.etree import _Element as Element
+
+from newsarchive.article import Drift, Refused
+from newsarchive.extract import (
+    canonical,
+    day,
+    first,
+    instant,
+    json_ld,
+    language,
+    largest,
+    metas,
+    news_article,
+    one,
+    parse,
+    script_json,
+    select,
+    state,
+    text,
+    texts,
+    tidy,
+)
+
+
+def page(inside: str) -> Element:
+    return parse(f"<html lang=zh_TW><body>{inside}</body></html>".encode())
+
+
+@pytest.mark.parametrize(
+    ("written", "zone", "meant"),
+    [
+        ("2023-08-23T15:06:00+08:00", "UTC", datetime(2023, 8, 23, 7, 6, tzinfo=UTC)),
+        ("2023-06-13T12:15:32.158Z", "Asia/Taipei", datetime(2023, 6, 13, 12, 15, 32, 158000, tzinfo=UTC)),
+        ("2023/2/21 21:20", "Asia/Taipei", datetime(2023, 2, 21, 13, 20, tzinfo=UTC)),
+        ("2016/03/19 08:15:59", "Asia/Taipei", datetime(2016, 3, 19, 0, 15, 59, tzinfo=UTC)),
+        (" 2014-12-12 12:13 ", "Europe/Paris", datetime(2014, 12, 12, 11, 13, tzinfo=UTC)),
+        ("2022-07-01T00:30:00", "Europe/Paris", datetime(2022, 6, 30, 22, 30, tzinfo=UTC)),
+    ],
+)
+def test_instant(written: str, zone: str, meant: datetime) -> None:
+    found = instant(written, zone)
+    assert (found, found.utcoffset()) == (meant, UTC.utcoffset(None))
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("", "no-time"),
+        ("  ", "no-time"),
+        ("vor 3 Stunden", "bad-time"),
+        ("2023/13/01 10:00", "bad-time"),
+        ("05/01/2022 - 21:17", "bad-time"),
+        ("0001-01-01T00:00:00+14:00", "bad-time"),
+        ("NaN/NaN/NaN", "bad-time"),
+    ],
+)
+def test_what_is_no_time_is_refused(written: str, reason: str) -> None:
+    with pytest.raises(Refused) as refused:
+        instant(written, "UTC")
+    assert refused.value.reason == reason
+
+
+def test_day() -> None:
+    assert day(" 19.06.2022 ") == date(2022, 6, 19)
+    for written, reason in (("", "no-time"), ("31.02.2022", "bad-time"), ("2022-06-19", "bad-time")):
+        with pytest.raises(Refused) as refused:
+            day(written)
+        assert refused.value.reason == reason
+
+
+def test_elements_are_found_by_selector() -> None:
+    root = page("<div class='a b'><p>1<p>2</div><p>3")
+    assert [text(found) for found in select(root, "div.b p")] == ["1", "2"]
+    assert first(root, "em") is None
+    assert text(one(root, "p")) == "1"
+    assert [text(found) for found in select(one(root, "div"), "p", axis="child")] == ["1", "2"]
+    with pytest.raises(Drift, match=r"no em\.x"):
+        one(root, "em.x")
+
+
+def test_text_is_tidied_and_keeps_the_newsrooms_spaces() -> None:
+    assert tidy(" a\n\t b\x00\x01 \u3000c  d ") == "a b \u3000c  d"
+    assert tidy("lone \ud800 half") == "lone \ufffd half"
+    assert texts(select(page("<p>x<p> <p>x<p>y"), "p")) == ("x", "y")
+    assert text(None) == ""
+
+
+def test_metas_are_listed_under_each_of_their_names() -> None:
+    root = page(
+        "<meta name=a content=1><meta property=a content=2><meta itemprop=b content=' '><meta itemprop=c content=3>"
+    )
+    assert metas(root) == {"a": ["1", "2"], "c": ["3"]}
+
+
+def test_json_ld_of_several_scripts_lists_and_graphs() -> None:
+    scripts = (
+        '<script type="application/ld+json">[{"@type":"WebSite"},{"@type":"NewsArticle","headline":"a\tb"}]</script>'
+        '<script type=\'application/ld+json\'>\n{"@graph":[{"@type":"BreadcrumbList"}]}\n</script>'
+        "<script type=application/json>{}</script><script type='application/ld+json'></script>"
+    )
+    assert [about["@type"] for about in json_ld(page(scripts))] == ["WebSite", "NewsArticle", "BreadcrumbList"]
+    assert news_article(page(scripts))["headline"] == "a\tb"
+    assert news_article(page("")) == {}
+
+
+def test_state_and_data_scripts() -> None:
+    root = page('<script>window.__APP_STATE__={"a":{"b":"</p>;"}};\n</script><script id=d>{"x": 1}</script>')
+    assert state(root, "__APP_STATE__") == {"a": {"b": "</p>;"}}
+    assert state(root, "__OTHER__") == {}
+    assert state(page('<script>window.__S__={"a":1};window.b=2</script>'), "__S__") == {"a": 1}
+    assert script_json(root, "script#d") == {"x": 1}
+    with pytest.raises(Drift):
+        script_json(root, "script#e")
+
+
+@pytest.mark.parametrize(
+    ("inside", "address"),
+    [
+        ("<img src=/a.jpg>", "https://x.example/a.jpg"),
+        ("<img src='data:image/gif;base64,R0' data-src=/b.jpg>", "https://x.example/b.jpg"),
+        ("<img srcset='/s,1.jpg 300w, /l,1.jpg 1024w' src=/s.jpg>", "https://x.example/l,1.jpg"),
+        (
+            "<picture><source data-srcset='/big.webp 2x, /small.webp'><img data-src=/x.jpg></picture>",
+            "https://x.example/big.webp",
+        ),
+        ("<img src='data:image/gif;base64,R0'>", ""),
+        ("<img>", ""),
+    ],
+)
+def test_largest_picture(inside: str, address: str) -> None:
+    assert largest(page(inside), "https://x.example/p/") == address
+
+
+def test_address_and_language_of_a_page() -> None:
+    assert language(page("")) == "zh-TW"
+    assert canonical(page("<link rel=canonical href=' https://x.example/1 '>")) == "https://x.example/1"
+    for inside in ("", "<link rel=canonical href=''>", "<link rel=alternate href=/1>"):
+        with pytest.raises(Drift):
+            canonical(page(inside))
+
+
+def test_a_page_with_nothing_in_it_is_refused() -> None:
+    for body in (b"", b" \n", b"\x00"):
+        with pytest.raises(Refused, match="empty"):
+            parse(body)
