@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from html import escape
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from lxml import etree
 from lxml.etree import _Element as Element
@@ -56,6 +56,7 @@ PROVIDERS = re.compile(
     r"|infogram\.com|knightlab\.com|arcgis\.com|cna\.com\.tw|dw\.com|rfi\.fr|akamaized\.net)(?:[/:?]|$)",
     re.I,
 )
+ON_THE_WEB = ("https://", "http://")
 KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "ol": ("start",), "bdo": ("dir",)}
 
 
@@ -123,14 +124,14 @@ class Body:
 
 def web_address(address: str, base: str) -> str:
     """Return the absolute address a link leads to; empty if it leads nowhere on the web or to a mailbox."""
-    if not address.strip():
-        return ""
+    address = CONTROLS.sub("", address).strip()
+    if not address or address.startswith(ON_THE_WEB):
+        return address
     try:
-        absolute = urljoin(base, address.strip())
-        scheme = urlsplit(absolute).scheme
+        absolute = urljoin(base, address)
     except ValueError:
         return ""
-    return CONTROLS.sub("", absolute) if scheme in ("http", "https", "mailto") else ""
+    return absolute if absolute.startswith((*ON_THE_WEB, "mailto:")) else ""
 
 
 def link(address: str) -> str:
@@ -168,14 +169,18 @@ class _Writer:
     weight: int = 0
 
     def words(self, value: str) -> None:
-        if not value.isprintable():
+        if value.isprintable():
+            # The space is the only white space that is printable.
+            weight = len(value) - value.count(" ")
+            self.line.append(escape(value, quote=False))
+        else:
             preformatted = "pre" in self.nesting
             value = value.replace("\r\n", "\n") if preformatted else LAYOUT_SPACE.sub(" ", value)
             value = SURROGATES.sub("\ufffd", CONTROLS.sub("", value))
-        if value:
-            self.weight += len("".join(value.split()))
-            self.has_text = self.has_text or not value.isspace()
+            weight = len("".join(value.split()))
             self.line.append(escape(value, quote=False).replace("\n", "<br>"))
+        self.weight += weight
+        self.has_text = self.has_text or weight > 0
 
     def line_break(self) -> None:
         """Break the line; the second of two breaks in a row ends the paragraph."""
@@ -217,8 +222,10 @@ _BREAKS = re.compile(r"\s*<br>\s*(?:<br>\s*)+")
 
 def _trimmed(line: str) -> str:
     """Return a paragraph's content without empty inline elements and without white space or breaks at its ends."""
+    if "<" not in line:
+        return line.strip(" ")
     while True:
-        trimmed = _EMPTY_INLINE.sub("", line).strip(" ")
+        trimmed = (_EMPTY_INLINE.sub("", line) if "></" in line else line).strip(" ")
         trimmed = trimmed.removeprefix("<br>").removesuffix("<br>").strip(" ")
         if trimmed == line:
             return line
@@ -288,11 +295,10 @@ class _Reader:
         """Return what the rules say an element is: the name of a rule, or nothing."""
         if node in self.searched:
             return self.searched[node]
-        names = (node.get("class") or "").split()
-        kinds = [
-            self.named[key] for name in ("", *names) for key in ((node.tag, name), ("", name)) if key in self.named
-        ]
-        return min(kinds, key=PRECEDENCE.index, default="")
+        kinds = [self.named.get((node.tag, ""), "")]
+        for name in (node.get("class") or "").split():
+            kinds += self.named.get((node.tag, name), ""), self.named.get(("", name), "")
+        return min(filter(None, kinds), key=PRECEDENCE.index, default="")
 
     def enter(self, node: Element) -> _End:
         """Begin an element and return what ends it, or deal with it whole and return None."""
@@ -305,7 +311,7 @@ class _Reader:
         if kind == "embed":
             return self.embed(node, self.rules.address(node, self.base))
         if tag in PARAGRAPHS:
-            return self.enter_paragraph(PARAGRAPHS[tag])
+            return self.enter_paragraph(node, PARAGRAPHS[tag])
         if tag in INLINE:
             return self.enter_inline(node)
         if tag == "br":
@@ -344,7 +350,8 @@ class _Reader:
             self.writer.block(link(address))
         return self.skip(node)
 
-    def enter_paragraph(self, tag: str) -> Callable[[], None]:
+    def enter_paragraph(self, node: Element, tag: str) -> _End:
+        """Begin a paragraph; most hold nothing but text, and are dealt with at once."""
         self.writer.flush()
         outer, self.writer.paragraph = self.writer.paragraph, tag
 
@@ -352,7 +359,11 @@ class _Reader:
             self.writer.flush()
             self.writer.paragraph = outer
 
-        return leave
+        if len(node):
+            return leave
+        self.writer.words(node.text or "")
+        leave()
+        return None
 
     def enter_inline(self, node: Element) -> Callable[[], None]:
         tag: str = node.tag
@@ -397,7 +408,7 @@ class _Reader:
         """Look inside a wrapper without a name, or one that holds known things only; raise Drift for any other."""
         anonymous = node.tag in ("div", "center", "section") and not node.get("class") and not node.get("id")
         if anonymous or self.kind(node) == "unwrap" or self.only_known(node):
-            return self.enter_paragraph("p")
+            return self.enter_paragraph(node, "p")
         names = " ".join(filter(None, (node.get("id"), node.get("class"))))
         raise Drift(f"unknown <{node.tag}> {names!r} in the body: {text(node)[:40]!r}")
 

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from cssselect import HTMLTranslator
+from cssselect.parser import Class
+from cssselect.xpath import XPathExpr
 from lxml import etree
 from lxml.etree import _Element as Element
 from scrapy.http import Response
@@ -68,7 +70,9 @@ def parse(page: bytes) -> Element:
     parser = etree.HTMLParser(
         encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, collect_ids=False
     )
-    root: Element | None = etree.fromstring(page.replace(b"\x00", b""), parser) if page.strip() else None
+    if b"\x00" in page:
+        page = page.replace(b"\x00", b"")
+    root: Element | None = etree.fromstring(page, parser) if page and not page.isspace() else None
     if root is None:
         raise Refused("empty", "the response holds no page")
     return root
@@ -77,9 +81,21 @@ def parse(page: bytes) -> Element:
 _STRING = etree.XPath("string()", smart_strings=False)
 
 
+class _Translator(HTMLTranslator):
+    """Asks first whether a class could be there: most elements have other classes, and comparing words is slow."""
+
+    def xpath_class(self, class_selector: Class) -> XPathExpr:
+        """Return the condition for a class."""
+        name = class_selector.class_name
+        xpath = self.xpath(class_selector.selector)
+        maybe = f"contains(@class, {self.xpath_literal(name)})"
+        surely = f"contains(concat(' ', normalize-space(@class), ' '), {self.xpath_literal(f' {name} ')})"
+        return xpath.add_condition(f"{maybe} and {surely}")
+
+
 @lru_cache(maxsize=1024)
 def _compiled(css: str, axis: str) -> etree.XPath:
-    return etree.XPath(HTMLTranslator().css_to_xpath(css, prefix=f"{axis}::"))
+    return etree.XPath(_Translator().css_to_xpath(css, prefix=f"{axis}::"))
 
 
 def select(node: Element, css: str, axis: str = "descendant-or-self") -> list[Element]:
@@ -177,9 +193,9 @@ def news_article(root: Element) -> Json:
     return next((about for about in json_ld(root) if about.get("@type") == "NewsArticle"), {})
 
 
-def script_json(root: Element, css: str) -> Json:
-    """Return the JSON object of a script element; raise Drift if it is missing."""
-    found: Json = _loads(one(root, css).text or "")
+def script_json(script: Element) -> Json:
+    """Return the JSON object that a script element holds; raise ValueError if it holds none."""
+    found: Json = _loads(script.text or "")
     return found
 
 

@@ -14,7 +14,8 @@ fixture`` writes them, and ``git diff`` reviews them.
 """
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -30,7 +31,7 @@ from scrapy.responsetypes import responsetypes
 from newsarchive.article import Article, Refused
 from newsarchive.listing import Link
 
-__all__ = ["Fixture", "FixtureHandler", "NotSaved", "SaveFixtureMiddleware", "as_json", "ending", "load"]
+__all__ = ["Fixture", "FixtureHandler", "Fixtures", "NotSaved", "SaveFixtureMiddleware", "as_json", "ending", "load"]
 
 EXPECTED = ".expected.json"
 ENDINGS = ("article", "links", "error")
@@ -70,6 +71,12 @@ class Fixture:
 
     page: Path
     expected: Json
+
+    @classmethod
+    def of(cls, page: Path) -> Self:
+        """Return the fixture of a saved page; its expectation lies beside it."""
+        expectation = page.with_name(page.name.partition(".")[0] + EXPECTED)
+        return cls(page, json.loads(expectation.read_text(encoding="utf-8")))
 
     @property
     def name(self) -> str:
@@ -129,24 +136,53 @@ class Fixture:
 
 def load(folder: Path) -> Iterator[Fixture]:
     """Yield the fixtures of a folder by name; raise FileNotFoundError for an expectation without its page."""
-    for expectation in sorted(folder.glob(f"*{EXPECTED}")):
-        name = expectation.name.removesuffix(EXPECTED)
-        pages = [page for page in folder.glob(f"{name}.*") if page != expectation]
-        if len(pages) != 1:
-            raise FileNotFoundError(f"{expectation} needs one page beside it, found {len(pages)}")
-        yield Fixture(pages[0], json.loads(expectation.read_text(encoding="utf-8")))
+    pages: dict[str, list[str]] = {}
+    expected = []
+    for entry in os.scandir(folder):
+        name, _, kind = entry.name.partition(".")
+        if f".{kind}" == EXPECTED:
+            expected.append(name)
+        else:
+            pages.setdefault(name, []).append(entry.name)
+    for name in sorted(expected):
+        found = pages.get(name, [])
+        if len(found) != 1:
+            raise FileNotFoundError(f"{folder / name}{EXPECTED} needs one page beside it, found {len(found)}")
+        yield Fixture.of(folder / found[0])
+
+
+class Fixtures(Mapping[str, Fixture]):
+    """The fixtures of folders by their addresses, each read when it is asked for: there may be many."""
+
+    def __init__(self, *folders: Path) -> None:
+        self.pages = {fixture.url: str(fixture.page) for folder in folders for fixture in load(folder)}
+
+    def __getitem__(self, url: str) -> Fixture:
+        """Return the fixture that answers an address."""
+        return Fixture.of(Path(self.pages[url]))
+
+    def __contains__(self, url: object) -> bool:
+        """Tell whether a fixture answers an address, without reading it."""
+        return url in self.pages
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the addresses in the order of the fixtures' names."""
+        return iter(self.pages)
+
+    def __len__(self) -> int:
+        """Return the number of addresses."""
+        return len(self.pages)
 
 
 class FixtureHandler(BaseDownloadHandler):
-    """Answers requests from the folders in ``REPLAY_FIXTURES``; nothing goes over the network."""
+    """Answers requests from ``REPLAY_FIXTURES`` (a ``Fixtures``); nothing goes over the network."""
 
     lazy = True
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        folders = map(Path, crawler.settings.getlist("REPLAY_FIXTURES"))
         self.missed: set[str] = set()
-        self.fixtures = {fixture.url: fixture for folder in folders for fixture in load(folder)}
+        self.fixtures: Fixtures = crawler.settings["REPLAY_FIXTURES"]
 
     async def download_request(self, request: Request) -> Response:
         """Return the saved response; raise NotSaved if there is none."""

@@ -1,6 +1,7 @@
 """A crawl answered from saved responses: the real spiders, settings, middlewares and pipelines, and no socket."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from scrapy import Spider
 from scrapy.crawler import Crawler, CrawlerProcessBase
 
 from newsarchive.article import Refused
-from newsarchive.fixture import Fixture, Json, ending, load
+from newsarchive.fixture import Fixture, Fixtures, Json, ending
 from newsarchive.run import article_ended, failures, listing_ended, post_written, refusals
 from newsarchive.spider import PublisherSpider
 
@@ -44,39 +45,43 @@ def fixture_folders(paths: list[str], publishers: list[str]) -> dict[str, Path]:
 
 @dataclass
 class FixtureReplay:
-    """The replay of one publisher's fixtures and how each ended."""
+    """The replay of one publisher's fixtures, and which did not end as expected."""
 
     publisher: str
     folder: Path
-    fixtures: list[Fixture] = field(init=False)
+    fixtures: Fixtures = field(init=False)
+    #: Addresses that have yet to end.
+    awaited: set[str] = field(default_factory=set)
+    #: Endings other than expected.
     endings: dict[str, Json] = field(default_factory=dict)
     posts: set[Path] = field(default_factory=set)
     crawler: Crawler = field(init=False)
 
     def __post_init__(self) -> None:
-        self.fixtures = list(load(self.folder))
+        self.fixtures = Fixtures(self.folder)
 
     def start(self, process: CrawlerProcessBase) -> None:
         """Add the crawl of all fixtures to a process: listings first, then what none of them announces."""
         self.crawler = process.create_crawler(self.publisher)
-        self.crawler.settings.setdict(
-            {**REPLAY_SETTINGS, "REPLAY_FIXTURES": [str(self.folder)]}, priority=COMMAND_PRIORITY
-        )
+        self.crawler.settings.setdict({**REPLAY_SETTINGS, "REPLAY_FIXTURES": self.fixtures}, priority=COMMAND_PRIORITY)
         self.crawler.signals.connect(self.ended, article_ended)
         self.crawler.signals.connect(self.ended, listing_ended)
         self.crawler.signals.connect(self.written, post_written)
         spider = process.spider_loader.load(self.publisher)
-        announced = {url for fixture in self.fixtures if fixture.listing for url in _links(spider(), fixture)}
-        listings = [fixture.url for fixture in self.fixtures if fixture.listing]
-        addresses = [
-            fixture.url
-            for fixture in self.fixtures
-            if fixture.is_article and fixture.url not in announced
-        ]
+        announced: set[str] = set()
+        listings, articles = [], []
+        for url, fixture in self.fixtures.items():
+            if fixture.ending:
+                self.awaited.add(url)
+            if fixture.listing:
+                listings.append(url)
+                announced.update(_links(spider(), fixture))
+            elif fixture.is_article:
+                articles.append(url)
         known = set(spider.start_urls)
         process.crawl(
             self.crawler,
-            addresses=" ".join(addresses),
+            addresses=[url for url in articles if url not in announced],
             listings=" ".join(url for url in listings if url not in known),
         )
 
@@ -86,8 +91,12 @@ class FixtureReplay:
             self.posts.add(file)
 
     def ended(self, url: str, **how: Any) -> None:
-        """Note how an address ended."""
-        self.endings[url] = ending(**{name: how.get(name) for name in ("article", "links", "refusal")})
+        """Note how an address ended, unless it is as expected."""
+        found = ending(**{name: how.get(name) for name in ("article", "links", "refusal")})
+        self.awaited.discard(url)
+        self.endings.pop(url, None)
+        if url in self.fixtures and found != self.fixtures[url].ending:
+            self.endings[url] = found
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -95,14 +104,16 @@ class FixtureReplay:
         stats: dict[str, Any] = self.crawler.stats.get_stats()
         return stats
 
+    def changes(self) -> Iterator[tuple[Fixture, Json]]:
+        """Yield the fixtures that did not end as expected, by name, with how they did; empty for not at all."""
+        for url in self.fixtures:
+            if url in self.awaited or url in self.endings:
+                yield self.fixtures[url], self.endings.get(url, {})
+
     def differences(self) -> list[str]:
         """Return where the endings are not those expected, one line each."""
-        found = []
-        for fixture in self.fixtures:
-            expected, ended = fixture.ending, self.endings.get(fixture.url, {})
-            if expected != ended:
-                found.append(f"{self.publisher}/{fixture.name}: {_difference(expected, ended)}")
-        return found
+        told = ((fixture.name, _difference(fixture.ending, found)) for fixture, found in self.changes())
+        return [f"{self.publisher}/{name}: {difference}" for name, difference in told]
 
     def failures(self) -> list[str]:
         """Return what went wrong, one line each: differences, addresses not saved, exceptions."""

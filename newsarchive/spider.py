@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from scrapy import Request, Spider
+from scrapy import Request, Spider, signals
 from scrapy.exceptions import (
     CannotResolveHostError,
     DownloadCancelledError,
@@ -51,14 +51,16 @@ class PublisherSpider(Spider):
     #: What readers of pages test for; text that stays when a page becomes a fixture.
     phrases: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, *args: Any, addresses: str = "", listings: str = "", only: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, addresses: str | list[str] = "", listings: str = "", only: str = "", **kwargs: Any
+    ) -> None:
         """Take addresses, separated by spaces, to read besides what ``start_urls`` announces.
 
         ``addresses`` are articles, ``listings`` further listings; ``only`` are articles to read and nothing else.
         """
         super().__init__(*args, **kwargs)
         self.start_urls = [] if only else [*self.start_urls, *listings.split()]
-        self.addresses = [*addresses.split(), *only.split()]
+        self.addresses = [*(addresses.split() if isinstance(addresses, str) else addresses), *only.split()]
 
     def parse_article(self, response: Response) -> Article:
         """Return the article of a page; raise Refused if the page is not one."""
@@ -69,6 +71,9 @@ class PublisherSpider(Spider):
         for url in self.start_urls:
             yield Request(url, self.parse_listing, errback=self.listing_failed, priority=1)
         for url in self.addresses:
+            # Scrapy would queue them all at once: the next is asked for when there is nothing else to do.
+            if self.crawler.engine.needs_backout():
+                await self.crawler.signals.wait_for(signals.scheduler_empty)
             yield self.request(Link(url))
 
     def request(self, link: Link) -> Request:

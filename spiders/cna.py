@@ -65,7 +65,10 @@ RULES = Rules(
         " .dic-icon, .dictionary-box, .dictionary-title, .news-dic-text, .news-dic-all, .articleADbox, .BtnShareGroup,"
         " .bottomArticleBanner, .infogram-embed ~ div"
     ),
-    unwrap=(".youtubeBox, .youtube, .picinfo, .outerMedia, .myCustom, .myCustom div, .dictionary, .box_1, .box_2"),
+    unwrap=(
+        ".youtubeBox, .youtube, .picinfo, .outerMedia, .myCustom, .book, .book-title, .book-content, .dictionary,"
+        " .box_1, .box_2"
+    ),
     figure=".floatImg",
     picture=photo,
     embed=".fb-post, .fb-video, .infogram-embed, .gie-single",

@@ -176,8 +176,9 @@ class RfiSpider(PublisherSpider):
         story = next(root.iter("article"), None)
         if story is not None and "article-page" in attribute(story, "class").split():
             return self.before_2020(response, root, story)
-        if first(root, "script#datalayer") is not None:
-            return self.since_2020(response, root, story)
+        layer = first(root, "script#datalayer")
+        if layer is not None:
+            return self.since_2020(response, root, story, script_json(layer))
         raise stranger(root, "neither article.article-page nor #datalayer")
 
     def before_2020(self, response: Response, root: Element, story: Element) -> Article:
@@ -208,9 +209,8 @@ class RfiSpider(PublisherSpider):
             body=lead.html + "".join(map(figure, photos)) + body.html,
         )
 
-    def since_2020(self, response: Response, root: Element, story: Element | None) -> Article:
+    def since_2020(self, response: Response, root: Element, story: Element | None, layer: Json) -> Article:
         """Read pages with ``#datalayer``, news and shows; since 2025 only the classes of pictures differ."""
-        layer = script_json(root, "script#datalayer")
         self.refuse_others(layer)
         if story is None:
             raise Drift("no article element")

@@ -129,11 +129,9 @@ class Command(ScrapyCommand):
 
     def write(self) -> None:
         """Write the endings and say which are new."""
-        for fixture in self.replayed.fixtures:
-            found = self.replayed.endings.get(fixture.url, {})
-            if found != fixture.ending:
-                fixture.expecting(found).save()
-                print(f"{self.publisher}/{fixture.name}: {found.get('error') or next(iter(found), 'nothing')}")
+        for fixture, found in self.replayed.changes():
+            fixture.expecting(found).save()
+            print(f"{self.publisher}/{fixture.name}: {found.get('error') or next(iter(found), 'nothing')}")
         for line in self.replayed.missed():
             self.exitcode = 1
             print(line)

@@ -1,0 +1,1 @@
+"""What reading and replaying cost, measured against the project's targets: ``python -m benchmarks``."""

@@ -1,0 +1,10 @@
+"""Runs all benchmarks, or those that are named; exits with 1 if a target is missed."""
+
+import sys
+
+from benchmarks import read, replay
+
+BENCHMARKS = {"read": read.main, "replay": replay.main}
+
+met = [BENCHMARKS[name]() for name in sys.argv[1:] or BENCHMARKS]
+sys.exit(0 if all(met) else 1)
