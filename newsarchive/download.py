@@ -76,8 +76,19 @@ class OnSiteMiddleware:
 class RobotsMiddleware(RobotsTxtMiddleware):
     """Obeys robots.txt as RFC 9309 says: one that is not there allows everything, one out of reach allows nothing.
 
-    Scrapy reads an error page as a robots.txt that allows everything.
+    Scrapy reads an error page as a robots.txt that allows everything, and lets those through that wait for
+    robots.txt while somebody else is fetching it.
     """
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self.locks: dict[str, asyncio.Lock] = {}
+
+    async def robot_parser(self, request: Request) -> RobotParser | None:
+        """Return what a host's robots.txt says, fetched once; None if it could not be had."""
+        async with self.locks.setdefault(urlparse_cached(request).netloc, asyncio.Lock()):
+            parser: RobotParser | None = await super().robot_parser(request)
+            return parser
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         if response.status >= 500 or response.status == 429:
@@ -113,9 +124,6 @@ class WholeBodyMiddleware:
         Raises Refused ``truncated`` when tries are used up, ``undecodable`` for an encoding nobody asked for.
         """
         encodings = content_encodings(response)
-        if not response.body and encodings:
-            # An empty body is no compressed data, and decompression would fail on it.
-            del response.headers["Content-Encoding"]
         if request.method == "HEAD" or response.status in (204, 304):
             return response
         if unknown := [encoding for encoding in encodings if encoding not in ENDS]:
@@ -293,15 +301,16 @@ class BackOffMiddleware:
         self.troubles[host] = self.troubles.get(host, 0) + 1
         pause = asked if asked is not None else min(self.start * 2.0 ** (self.troubles[host] - 1), self.longest)
         self.waited[host] = self.waited.get(host, 0) + pause
-        self.until[host] = float("inf") if self.given_up(host) else monotonic() + pause
+        until = float("inf") if self.waited[host] > self.longest else monotonic() + pause
+        self.until[host] = max(until, self.until.get(host, 0))
         if not self.given_up(host):
             self.stats.inc_value("backoff/count")
             self.stats.inc_value("backoff/seconds", pause)
         return pause
 
     def given_up(self, host: str) -> bool:
-        """Tell whether a host has been in trouble for longer than the bound."""
-        return self.waited.get(host, 0) > self.longest
+        """Tell whether a host is to be left alone for the rest of the run."""
+        return self.until.get(host, 0) == float("inf")
 
 
 def retry_after(response: Response, now: datetime) -> float | None:

@@ -6,7 +6,7 @@ from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Refused
-from newsarchive.extract import attribute, first, text
+from newsarchive.extract import attribute, first, select, text
 
 __all__ = ["MAX_SIZE", "is_utf8", "refuse_long_tag", "refuse_unreadable", "stranger"]
 
@@ -25,8 +25,9 @@ _ATTRIBUTE = (
     rb"""(?:\s{0,999}+=\s{0,999}+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]{0,199}+|))?+)"""
 )
 _LONG_TAG = re.compile(rb"<[a-zA-Z][^\s/>]{0,99}+%b{%d}" % (_ATTRIBUTE, MAX_ATTRIBUTES))
-#: Bytes; in each such stretch of a page some tag ends, or it is looked at closely.
-_STRETCH = 8192
+#: Bytes; a page is looked at closely only where no tag surely ends within such a stretch. What may pass unseen is a
+#: tag of less than two of them, which keeps a parser busy for milliseconds.
+_STRETCH = 4096
 
 
 def refuse_unreadable(response: Response) -> None:
@@ -118,9 +119,11 @@ def stranger(root: Element, detail: str) -> Refused:
     ):
         if sign.search(title):
             return Refused(reason, f"its title is {title[:60]!r}")
-    if first(root, "#challenge-form, #challenge-running, #cf-wrapper, script[src*='/cdn-cgi/challenge'], .g-recaptcha"):
+    if select(
+        root, "#challenge-form, #challenge-running, #cf-wrapper, script[src*='/cdn-cgi/challenge'], .g-recaptcha"
+    ):
         return Refused("challenge", "it asks for proof of being human")
-    if first(root, "form[action*=consent], #consent, #consent-page"):
+    if select(root, "form[action*=consent], #consent, #consent-page"):
         return Refused("consent", "it asks for consent")
     refresh = first(root, "meta[http-equiv=refresh i], meta[http-equiv=Refresh]")
     if refresh is not None and "url" in attribute(refresh, "content").lower():

@@ -1,0 +1,260 @@
+"""Back-off, redirects, whole bodies and writing, each by itself; together with the network in test_bad_input.py."""
+
+import asyncio
+import gzip
+import os
+import zlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import brotli
+import pytest
+from scrapy import Request
+from scrapy.exceptions import DownloadTimeoutError
+from scrapy.http import HtmlResponse, Response
+from scrapy.utils.test import get_crawler
+
+from newsarchive.article import Refused
+from newsarchive.download import (
+    ENDS,
+    PIECE,
+    BackOffMiddleware,
+    OnSiteMiddleware,
+    content_encodings,
+    lack,
+    retry_after,
+    zstd,
+)
+from newsarchive.page import MAX_SIZE
+from pipelines.write_post import write
+from spiders.cna import CnaSpider
+
+BODY = os.urandom(500) * 20
+ENCODERS = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstd.compress,
+}
+
+
+@pytest.mark.parametrize("encoding", ENDS)
+def test_every_cut_is_noticed(encoding: str) -> None:
+    whole = ENCODERS[encoding](BODY)
+    ends = ENDS[encoding]
+    assert ends(whole)
+    assert not [cut for cut in range(1, len(whole)) if ends(whole[:cut])]
+
+
+@pytest.mark.parametrize("encoding", ENDS)
+def test_what_is_too_large_is_not_unpacked(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = ENCODERS[encoding](bytes(8 * MAX_SIZE))
+    monkeypatch.setattr("newsarchive.download.MAX_SIZE", 2 * PIECE)
+    assert ENDS[encoding](bomb)
+    assert ENDS[encoding](bomb[: len(bomb) // 2])
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({}, []),
+        ({"Content-Encoding": "GZIP "}, ["gzip"]),
+        ({"Content-Encoding": "gzip, br"}, ["gzip", "br"]),
+        ({"Content-Encoding": ["gzip", "br"]}, ["gzip", "br"]),
+        ({"Content-Encoding": "identity"}, []),
+        ({"Content-Encoding": ""}, []),
+    ],
+)
+def test_content_encodings(headers: dict[str, str], told: list[str]) -> None:
+    assert content_encodings(Response("http://www.cna.com.tw/", headers=headers)) == told
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [("4", ""), ("3", ""), ("5", "4 of 5 bytes"), ("", ""), ("x", ""), ("-9", ""), ("٥", ""), (" 5 ", "4 of 5 bytes")],
+)
+def test_lack(length: str, told: str) -> None:
+    response = Response("http://www.cna.com.tw/", body=b"body", headers={"Content-Length": length})
+    assert lack(response, []) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        (" 120 ", 120),
+        ("9" * 400, float("inf")),
+        ("Sun, 12 Jan 2025 00:01:00 GMT", 60),
+        ("Sun, 12 Jan 2025 08:01:00 +0800", 60),
+        ("Sat, 11 Jan 2025 00:00:00 GMT", 0),
+        ("Sun, 12 Jan 2025 00:01:00 -0000", None),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("Sun, 12 Jan 99999 00:01:00 GMT", None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    response = Response("http://www.cna.com.tw/", 429, headers={"Retry-After": value})
+    assert retry_after(response, datetime(2025, 1, 12, tzinfo=UTC)) == seconds
+
+
+class Clock:
+    """Time that passes by waiting only."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("newsarchive.download.monotonic", lambda: self.now)
+        monkeypatch.setattr("newsarchive.download.asyncio.sleep", self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def back_off() -> BackOffMiddleware:
+    crawler = get_crawler(CnaSpider, settings_dict={"BACKOFF_START": 5, "BACKOFF_MAX": 300})
+    crawler._apply_settings()
+    return BackOffMiddleware.from_crawler(crawler)
+
+
+def ask(back_off: BackOffMiddleware, status: int, host: str = "www.cna.com.tw", **headers: str) -> None:
+    request = Request(f"http://{host}/")
+    asyncio.run(back_off.process_request(request))
+    back_off.process_response(request, Response(request.url, status, headers=headers))
+
+
+def test_pauses_double_until_all_is_well(back_off: BackOffMiddleware, clock: Clock) -> None:
+    times = []
+    for status in (503, 503, 429, 404, 500, 200, 200):
+        ask(back_off, status)
+        times.append(clock.now)
+    assert times == [0, 5, 15, 35, 35, 40, 40]
+    assert back_off.stats.get_value("backoff/count") == 4
+    assert back_off.stats.get_value("backoff/seconds") == 40
+
+
+def test_a_host_is_asked_no_more_after_the_bound(back_off: BackOffMiddleware, clock: Clock) -> None:
+    for _ in range(5):
+        ask(back_off, 503)
+    with pytest.raises(Refused, match="status-503"):
+        ask(back_off, 503)
+    assert clock.now == 5 + 10 + 20 + 40 + 80
+    with pytest.raises(Refused, match="backing-off"):
+        ask(back_off, 200)
+    ask(back_off, 200, host="other.cna.com.tw")
+    assert clock.now == 5 + 10 + 20 + 40 + 80
+
+
+def test_a_host_that_asks_for_too_long(back_off: BackOffMiddleware, clock: Clock) -> None:
+    with pytest.raises(Refused, match="status-429"):
+        ask(back_off, 429, **{"Retry-After": "301"})
+    with pytest.raises(Refused, match="backing-off"):
+        ask(back_off, 200)
+    assert clock.now == 0
+
+
+def test_a_late_good_answer_changes_nothing(back_off: BackOffMiddleware, clock: Clock) -> None:
+    request = Request("http://www.cna.com.tw/")
+    with pytest.raises(Refused, match="status-429"):
+        ask(back_off, 429, **{"Retry-After": "301"})
+    back_off.process_response(request, Response(request.url, 200))
+    with pytest.raises(Refused, match="status-503"):
+        back_off.process_response(request, Response(request.url, 503))
+    with pytest.raises(Refused, match="backing-off"):
+        ask(back_off, 200)
+
+
+def test_a_host_that_does_not_answer(back_off: BackOffMiddleware, clock: Clock) -> None:
+    for tries in range(6):
+        request = Request("http://www.cna.com.tw/")
+        asyncio.run(back_off.process_request(request))
+        back_off.process_exception(request, DownloadTimeoutError())
+        assert request.meta.get("dont_retry", False) == (tries == 5)
+    with pytest.raises(Refused, match="backing-off"):
+        ask(back_off, 200)
+
+
+def test_what_is_no_trouble(back_off: BackOffMiddleware, clock: Clock) -> None:
+    request = Request("http://www.cna.com.tw/")
+    back_off.process_exception(request, Refused("robots"))
+    ask(back_off, 200)
+    assert clock.now == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://www.cna.com.tw/", ""),
+        ("http://cna.com.tw/", ""),
+        ("http://WWW.CNA.com.tw:8080/", ""),
+        ("http://evilcna.com.tw/", "off-site"),
+        ("http://cna.com.tw.example.org/", "off-site"),
+        ("http://www.cna.com.tw@127.0.0.1/", "off-site"),
+        ("http://127.0.0.1/#www.cna.com.tw", "off-site"),
+        ("http://[::1]/", "off-site"),
+        ("http://2130706433/", "off-site"),
+        ("http:///news", "off-site"),
+        ("ftp://www.cna.com.tw/", "scheme"),
+        ("file://www.cna.com.tw/etc/passwd", "scheme"),
+        ("data:text/html,www.cna.com.tw", "scheme"),
+    ],
+)
+def test_on_site(url: str, reason: str) -> None:
+    crawler = get_crawler(CnaSpider)
+    crawler.spider = CnaSpider()
+    middleware = OnSiteMiddleware.from_crawler(crawler)
+    if not reason:
+        middleware.process_request(Request(url))
+        return
+    with pytest.raises(Refused, match=f"^{reason}:"):
+        middleware.process_request(Request(url))
+
+
+def test_write_is_atomic_and_changes_nothing_twice(tmp_path: Path) -> None:
+    file = tmp_path / "a/b/post.md"
+    assert write(file, b"one") == "stored"
+    os.utime(file, (1, 1))
+    assert write(file, b"one") == "unchanged"
+    assert file.stat().st_mtime == 1
+    assert write(file, b"two") == "revised"
+    assert file.read_bytes() == b"two"
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "os.fchmod", "pathlib.Path.replace"])
+@pytest.mark.parametrize("old", [b"old", None])
+def test_what_fails_to_be_written_leaves_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, old: bytes | None
+) -> None:
+    file = tmp_path / "post.md"
+    if old:
+        file.write_bytes(old)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(step, fail)
+    with pytest.raises(OSError, match="No space"):
+        write(file, b"new")
+    monkeypatch.undo()
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == ([("post.md", old)] if old else [])
+
+
+def test_a_charset_does_not_change_what_is_read() -> None:
+    """The project's own reading knows UTF-8 only, as its publishers do."""
+    from newsarchive.extract import text, tree
+
+    page = "<html><title>中央社</title></html>".encode()
+    for charset in ("big5", "utf-8", "x-unknown", ""):
+        response = HtmlResponse("http://x/", body=page, headers={"Content-Type": f"text/html; charset={charset}"})
+        assert text(tree(response)) == "中央社"
