@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from places import CHECKOUT, FIXTURES, PUBLISHERS, spider
 
+from newsarchive.article import Article
 from newsarchive.fixture import Fixture, load
 from newsarchive.post import read
+from pipelines.validate import problems
 
 
 def scrapy(*arguments: str, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
@@ -123,3 +127,22 @@ def test_readme_names_every_publisher() -> None:
     assert {row.split("`")[1] for row in rows if row.split("`")[1] in PUBLISHERS} == set(PUBLISHERS)
     for publisher in PUBLISHERS:
         assert any(spider(publisher).label in row for row in rows if f"| `{publisher}`" in row)
+
+
+def test_readme_explains_every_reason() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`([a-z]+(?:-[a-z0-9…]+)*)`", readme))
+    code = "\n".join(
+        file.read_text(encoding="utf-8")
+        for folder in ("newsarchive", "spiders", "pipelines")
+        for file in (CHECKOUT / folder).rglob("*.py")
+    )
+    given = set(re.findall(r'Refused\(\s*"([a-z]+(?:-[a-z]+)*)"', code)) | set(problems(NOTHING))
+    given |= {fixture.expected["error"] for _, fixture in fixtures() if "error" in fixture.expected}
+    assert {reason for reason in given if not reason.startswith(("status-", "not-saved"))} - told == set()
+
+
+#: An article in which everything is wrong.
+NOTHING = Article(
+    publisher="", id="", url="", title="", published=datetime(1900, 1, 1, tzinfo=UTC), language="", body="\n"
+)
