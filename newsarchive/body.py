@@ -124,7 +124,8 @@ class Body:
 
 def web_address(address: str, base: str) -> str:
     """Return the absolute address a link leads to; empty if it leads nowhere on the web or to a mailbox."""
-    address = CONTROLS.sub("", address).strip()
+    # Browsers take no notice of line breaks and tabs in an address.
+    address = CONTROLS.sub("", re.sub(r"[\t\n\r]", "", address)).strip()
     if not address or address.startswith(ON_THE_WEB):
         return address
     try:

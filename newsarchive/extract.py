@@ -51,9 +51,11 @@ __all__ = [
 Json = dict[str, Any]
 
 # White space that holds a line break or a tab is layout of the source; a run of plain spaces may be the newsroom's.
-LAYOUT_SPACE = re.compile(r"[ ]*[\t\n\f\r][ \t\n\f\r]*")
+LAYOUT_SPACE = re.compile(r"(?<! ) *+[\t\n\f\r][ \t\n\f\r]*+")
 # XML 1.0 and HTML know no such characters in text; publishers' pages hold them all the same.
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+#: Browsers read on after these wherever they stand, libxml2 does not.
+DOCUMENT_END = re.compile(rb"</(?:body|html)(?![\w:.-])[^<>]*>", re.IGNORECASE)
 SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -72,6 +74,8 @@ def parse(page: bytes) -> Element:
     )
     if b"\x00" in page:
         page = page.replace(b"\x00", b"")
+    if DOCUMENT_END.search(page, 0, len(page) - len(b"</body></html>") * 4):
+        page = DOCUMENT_END.sub(b"", page)
     root: Element | None = etree.fromstring(page, parser) if page and not page.isspace() else None
     if root is None:
         raise Refused("empty", "the response holds no page")

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+from newsarchive.address import canonical_url
 from newsarchive.article import Article, Refused
 
 #: Before the first of the three publishers had a site.
@@ -12,6 +13,14 @@ LONGEST_TITLE = 1000
 _TAG = re.compile(r"<[^<>]*>")
 
 
+def is_web(url: str) -> bool:
+    """Tell whether an address can stand in a post."""
+    try:
+        return bool(canonical_url(url))
+    except ValueError:
+        return False
+
+
 def problems(article: Article) -> list[str]:
     """Return what is wrong with an article, as reasons to count; empty if nothing is."""
     checks = {
@@ -19,7 +28,7 @@ def problems(article: Article) -> list[str]:
         "long-title": len(article.title) > LONGEST_TITLE,
         "no-id": not article.id,
         "no-body": not _TAG.sub("", article.body).strip(),
-        "bad-url": not article.url.startswith(("https://", "http://")),
+        "bad-url": not is_web(article.url),
         "bad-time": article.published.tzinfo is None or article.published < EARLIEST,
         "many-lines": any("\n" in value or "\r" in value for value in (article.title, article.body)),
     }
