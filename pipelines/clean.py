@@ -156,8 +156,7 @@ def embed(node: Element, base: str) -> None:
 
 def absolute(address: str, base: str) -> str:
     """Return the absolute address of the web or of a mailbox that an attribute means; empty if there is none."""
-    # Browsers drop what breaks an address into lines.
-    return _NOT_XML.sub("", web_address(re.sub(r"[\t\n\r]", "", address), base))
+    return _NOT_XML.sub("", web_address(address, base))
 
 
 def allowed_attributes(node: Element, base: str) -> dict[str, str]:

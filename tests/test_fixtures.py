@@ -129,6 +129,18 @@ def test_readme_names_every_publisher() -> None:
         assert any(spider(publisher).label in row for row in rows if f"| `{publisher}`" in row)
 
 
+def test_readme_shows_what_a_replay_prints(archive: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = archive
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"\$ make archive\n(.*?)\n\n`make archive`", readme, re.DOTALL)[1]
+    printed = done.stdout.replace(str(folder), "archive").splitlines()
+    assert [line for line in shown.splitlines() if line[4:].strip(" …") and line[4:] not in printed] == []
+    post = re.search(r"\$ cat (archive/\S+)\n(.*?)\n\n\S", readme, re.DOTALL)
+    text = (folder / Path(post[1]).relative_to("archive")).read_text(encoding="utf-8")
+    for line in post[2].splitlines():
+        assert line[4:].removesuffix("…") in text
+
+
 def test_readme_explains_every_reason() -> None:
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     told = set(re.findall(r"`([a-z]+(?:-[a-z0-9…]+)*)`", readme))

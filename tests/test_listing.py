@@ -32,7 +32,8 @@ NEWS = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:n="http://www.
         (f"<urlset {NEWS}><url><loc>{URL}</loc><lastmod>2023-08-23</lastmod></url></urlset>", [Link(URL)]),
         (
             f"<rss version='2.0'><channel><item><link>{URL}</link>"
-            "<pubDate>Wed, 23 Aug 2023 12:00:00 +0800</pubDate></item><item><title>no link</title></item></channel></rss>",
+            "<pubDate>Wed, 23 Aug 2023 12:00:00 +0800</pubDate></item>"
+            "<item><title>no link</title></item></channel></rss>",
             [Link(URL, NOON)],
         ),
         (

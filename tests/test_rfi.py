@@ -21,7 +21,9 @@ EXPECTED = {
         "language": "zh-Hans",
         "section": "中国",
         "authors": ("安德烈",),
-        "images": ("http://scd.cn.rfi.fr/sites/chinese.filesrfi/imagecache/rfi_16x9_1024_578/sites/images.rfi.fr/files/aef_image/2018-11-08t085918z_1449743160_rc1de54ae5c0_rtrmadp_3_usa-trade-china.jpg",),
+        "images": (
+            "http://scd.cn.rfi.fr/sites/chinese.filesrfi/imagecache/rfi_16x9_1024_578/sites/images.rfi.fr/files/aef_image/2018-11-08t085918z_1449743160_rc1de54ae5c0_rtrmadp_3_usa-trade-china.jpg",
+        ),
         "keywords": (5, "8097ef73d909cd7c"),
         "title": "17aff260b929d652",
         "summary": "ccf213b5c7a2aa58",
@@ -36,7 +38,9 @@ EXPECTED = {
         "language": "fr",
         "section": "Economie",
         "authors": (),
-        "images": ("http://scd.rfi.fr/sites/filesrfi/aefimagesnew/imagecache/rfi_16x9_1024_578/sites/images.rfi.fr/files/aefimagesnew/aef_image/2019-10-21t124512z_1234630001_rc129bd490c0_rtrmadp_3_usa-trade-china.jpg",),
+        "images": (
+            "http://scd.rfi.fr/sites/filesrfi/aefimagesnew/imagecache/rfi_16x9_1024_578/sites/images.rfi.fr/files/aefimagesnew/aef_image/2019-10-21t124512z_1234630001_rc129bd490c0_rtrmadp_3_usa-trade-china.jpg",
+        ),
         "keywords": (3, "ee7d99b724818de1"),
         "title": "d89c3c9ce709c3e8",
         "summary": "6e1e40807c0ba02a",
@@ -51,7 +55,9 @@ EXPECTED = {
         "language": "zh-Hans",
         "section": "中国",
         "authors": ("旧金山特约记者 王山",),
-        "images": ("https://s.rfi.fr/media/display/0d082c66-8e82-11eb-bca2-005056a964fe/w:1280/p:16x9/AP21085729722055.jpg",),
+        "images": (
+            "https://s.rfi.fr/media/display/0d082c66-8e82-11eb-bca2-005056a964fe/w:1280/p:16x9/AP21085729722055.jpg",
+        ),
         "keywords": (3, "74e9cb2de94f7061"),
         "title": "a94fb29bf2dcefe2",
         "summary": "3a0708817ba512cc",
@@ -66,7 +72,9 @@ EXPECTED = {
         "language": "zh-Hans",
         "section": "国际",
         "authors": ("安东尼",),
-        "images": ("https://s.rfi.fr/media/display/7a6b9d8c-61e3-11ea-8577-005056a964fe/w:1280/p:16x9/WB15399-RFI-CN-20100304.png",),
+        "images": (
+            "https://s.rfi.fr/media/display/7a6b9d8c-61e3-11ea-8577-005056a964fe/w:1280/p:16x9/WB15399-RFI-CN-20100304.png",
+        ),
         "keywords": (1, "2d5b98b7b92a0e60"),
         "title": "03dfa22915aeddbd",
         "summary": "e0cd0b83eeae4816",
@@ -81,7 +89,9 @@ EXPECTED = {
         "language": "zh-Hans",
         "section": "欧洲",
         "authors": ("阿曼亭",),
-        "images": ("https://s.rfi.fr/media/display/74f26e1c-54e8-11ed-b181-005056bfb2b6/w:1280/p:16x9/AP22297345326538.jpg",),
+        "images": (
+            "https://s.rfi.fr/media/display/74f26e1c-54e8-11ed-b181-005056bfb2b6/w:1280/p:16x9/AP22297345326538.jpg",
+        ),
         "keywords": (3, "432b8e14dff527b2"),
         "title": "d341a666011b560c",
         "summary": "7546e24b0a169514",
@@ -96,7 +106,9 @@ EXPECTED = {
         "language": "zh-Hans",
         "section": "欧洲",
         "authors": ("阿曼亭",),
-        "images": ("https://s.rfi.fr/media/display/74f26e1c-54e8-11ed-b181-005056bfb2b6/w:1280/p:16x9/AP22297345326538.jpg",),
+        "images": (
+            "https://s.rfi.fr/media/display/74f26e1c-54e8-11ed-b181-005056bfb2b6/w:1280/p:16x9/AP22297345326538.jpg",
+        ),
         "keywords": (3, "432b8e14dff527b2"),
         "title": "d341a666011b560c",
         "summary": "7546e24b0a169514",
@@ -111,7 +123,9 @@ EXPECTED = {
         "language": "zh-Hans",
         "section": "中国",
         "authors": ("安德烈",),
-        "images": ("https://s.rfi.fr/media/display/f60194aa-8346-11ee-93d4-005056bf30b7/w:1280/p:16x9/AP23318625839548.jpg",),
+        "images": (
+            "https://s.rfi.fr/media/display/f60194aa-8346-11ee-93d4-005056bf30b7/w:1280/p:16x9/AP23318625839548.jpg",
+        ),
         "keywords": (3, "030b64347c95ff1b"),
         "title": "164da4da157b6e4a",
         "summary": "635dde35c6b5bd11",
@@ -126,7 +140,9 @@ EXPECTED = {
         "language": "zh-Hant",
         "section": "港澳台",
         "authors": ("香港特約記者 麥燕庭",),
-        "images": ("https://s.rfi.fr/media/display/c840b84c-489b-11ee-b57a-005056a90321/w:1280/p:16x9/1.9%20%E5%90%B9%E8%A5%B2%E5%BB%A3%E6%9D%B1%E7%9C%81%E4%B8%80%E5%B8%B6%E7%9A%84%E8%B6%85%E5%BC%B7%E8%88%B9%E9%A2%A8%E8%98%87%E6%8B%89%2C%20%E7%B5%90%E6%A7%8B%E7%B7%8A%E5%AF%86%EF%BC%8C%E9%A2%A8%E7%9C%BC%E6%B8%85%E6%99%B0%E5%8F%AF%E8%A6%8B%2C%20%E9%A0%90%E7%A4%BA%E9%A2%A8%E5%8A%9B%E5%BC%B7%E5%8B%81%28%E9%A6%99%E6%B8%AF%E5%A4%A9%E6%96%87%E5%8F%B01%E6%97%A5%E6%97%A9%E4%B8%8A10%E6%99%82%E5%8D%8A%E8%A1%9B%E6%98%9F%E6%88%AA%E5%9C%96%29.png",),
+        "images": (
+            "https://s.rfi.fr/media/display/c840b84c-489b-11ee-b57a-005056a90321/w:1280/p:16x9/1.9%20%E5%90%B9%E8%A5%B2%E5%BB%A3%E6%9D%B1%E7%9C%81%E4%B8%80%E5%B8%B6%E7%9A%84%E8%B6%85%E5%BC%B7%E8%88%B9%E9%A2%A8%E8%98%87%E6%8B%89%2C%20%E7%B5%90%E6%A7%8B%E7%B7%8A%E5%AF%86%EF%BC%8C%E9%A2%A8%E7%9C%BC%E6%B8%85%E6%99%B0%E5%8F%AF%E8%A6%8B%2C%20%E9%A0%90%E7%A4%BA%E9%A2%A8%E5%8A%9B%E5%BC%B7%E5%8B%81%28%E9%A6%99%E6%B8%AF%E5%A4%A9%E6%96%87%E5%8F%B01%E6%97%A5%E6%97%A9%E4%B8%8A10%E6%99%82%E5%8D%8A%E8%A1%9B%E6%98%9F%E6%88%AA%E5%9C%96%29.png",
+        ),
         "keywords": (3, "90e1ae51da7947a9"),
         "title": "6bb8b8b63a284b30",
         "summary": "8beefca04ec3a61e",
@@ -141,7 +157,9 @@ EXPECTED = {
         "language": "zh-Hans",
         "section": "政治",
         "authors": ("左依",),
-        "images": ("https://s.rfi.fr/media/display/064ecb9c-caf9-11f0-9b38-005056bfb2b6/w:1280/p:16x9/000-867R2EZ.jpg",),
+        "images": (
+            "https://s.rfi.fr/media/display/064ecb9c-caf9-11f0-9b38-005056bfb2b6/w:1280/p:16x9/000-867R2EZ.jpg",
+        ),
         "keywords": (2, "828b62d6bf8f8831"),
         "title": "6abaa10317a771db",
         "summary": "2566d915077f3ffc",
@@ -280,8 +298,16 @@ def test_show_closes_with_its_sound() -> None:
         ("www.rfi.fr/cn", "www.france24.com/fr", "other-publisher"),
         ("t-content__body", "renamed", "drift"),
         ("<h1>", "<h7>", "drift"),
-        ("</head>", '<meta property="og:image" content="https://s.rfi.fr/media/display/u/w:1280/p:16x9/a.jpg"></head>', "drift"),
-        ("</head>", '<script type="application/ld+json">{"@type": "NewsArticle", "description": "桥头有树。"}</script></head>', None),
+        (
+            "</head>",
+            '<meta property="og:image" content="https://s.rfi.fr/media/display/u/w:1280/p:16x9/a.jpg"></head>',
+            "drift",
+        ),
+        (
+            "</head>",
+            '<script type="application/ld+json">{"@type": "NewsArticle", "description": "桥头有树。"}</script></head>',
+            None,
+        ),
     ],
 )
 def test_refusals(old: str, new: str, expected: str | None) -> None:
@@ -321,7 +347,12 @@ def test_one_key_for_all_forms_of_an_address(address: str, key: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["https://www.rfi.fr/cn/rss", "https://www.rfi.fr/cn/欧洲/", "https://static.rfi.fr/20200101-a", "https://rfi.fr.example/20200101-a"],
+    [
+        "https://www.rfi.fr/cn/rss",
+        "https://www.rfi.fr/cn/欧洲/",
+        "https://static.rfi.fr/20200101-a",
+        "https://rfi.fr.example/20200101-a",
+    ],
 )
 def test_not_an_article(address: str) -> None:
     assert not RfiSpider.article_url.search(address)
