@@ -96,7 +96,7 @@ def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list
     for one in patches:
         one.start()
     try:
-        spider.parse_article(response)
+        spider.read(response)
     except Refused:
         pass
     finally:
