@@ -44,18 +44,25 @@ TRANSPARENT = frozenset("span font big tt strike acronym nobr time data label wb
 SILENT = frozenset(
     (
         "script style noscript template svg math link meta head title base input select textarea option "
-        "object param map area canvas progress dialog colgroup col track amp-state i-amphtml-sizer"
+        "object param map area canvas progress dialog colgroup col track amp-state i-amphtml-sizer amp-ad amp-analytics"
+        " amp-pixel"
     ).split()
 )
-EMBEDS = frozenset("iframe video audio embed amp-iframe amp-video amp-audio amp-youtube amp-twitter".split())
+EMBEDS = frozenset(
+    "iframe video audio embed amp-iframe amp-video amp-audio amp-youtube amp-twitter amp-facebook amp-instagram".split()
+)
 #: Whose frames a newsroom embeds. A frame from elsewhere, in a wrapper nobody knows, may be an advertisement.
 PROVIDERS = re.compile(
     r"^https?://(?:[\w-]+\.)*(?:youtube\.com|youtube-nocookie\.com|youtu\.be|vimeo\.com|dailymotion\.com|facebook\.com"
     r"|instagram\.com|threads\.(?:net|com)|twitter\.com|x\.com|tiktok\.com|bsky\.app|t\.me|soundcloud\.com"
     r"|spotify\.com|docs\.google\.com|maps\.google\.com|google\.com/maps|datawrapper\.de|dwcdn\.net|flourish\.studio"
+    r"|flo\.uri\.sh|tableau\.com|firstory\.me|soundon\.fm|podbean\.com|podcasts\.apple\.com|acast\.com|ausha\.co"
+    r"|arte\.tv|ina\.fr|france24\.com|bilibili\.com|rutube\.ru|vk\.com|twitch\.tv|documentcloud\.org|scribd\.com"
     r"|infogram\.com|knightlab\.com|arcgis\.com|cna\.com\.tw|dw\.com|rfi\.fr|akamaized\.net)(?:[/:?]|$)",
     re.I,
 )
+#: Where posts of others that a script would fill in name their address.
+PERMALINKS = ("data-instgrm-permalink", "data-text-post-permalink", "cite")
 ON_THE_WEB = ("https://", "http://")
 KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "ol": ("start",), "bdo": ("dir",)}
 
@@ -320,6 +327,8 @@ class _Reader:
             return None
         if tag in TRANSPARENT or tag.startswith(("o:", "st1:", "w:")):
             return _nothing
+        if tag == "blockquote" and not text(node) and (address := attribute(node, *PERMALINKS)):
+            return self.embed(node, web_address(address, self.base))
         if tag in CONTAINERS:
             return self.enter_container(node)
         if tag in ("img", "amp-img"):
@@ -468,6 +477,10 @@ def _embedded(node: Element, base: str) -> str:
         found = f"https://www.youtube.com/watch?v={node.get('data-videoid')}"
     if not found and node.tag == "amp-twitter" and node.get("data-tweetid"):
         found = f"https://twitter.com/i/status/{node.get('data-tweetid')}"
+    if not found and node.tag == "amp-facebook":
+        found = attribute(node, "data-href")
+    if not found and node.tag == "amp-instagram" and node.get("data-shortcode"):
+        found = f"https://www.instagram.com/p/{node.get('data-shortcode')}/"
     return web_address(found, base) if found else ""
 
 

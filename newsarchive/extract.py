@@ -189,7 +189,8 @@ def json_ld(root: Element) -> Iterator[Json]:
             continue
         found = _loads(script.text)
         for entry in found if isinstance(found, list) else [found]:
-            yield from entry.get("@graph", [entry])
+            if isinstance(entry, dict):
+                yield from entry.get("@graph", [entry])
 
 
 def news_article(root: Element) -> Json:

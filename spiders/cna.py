@@ -14,7 +14,9 @@ text only, run together with the place, and stays there.
 """
 
 import re
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from lxml.etree import _Element as Element
 from scrapy.http import Response
@@ -39,6 +41,10 @@ from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 
 CLOSING_DAY = re.compile(r"(?<!\d)\d{6,7}[^\w<]*(?:</[a-z]+>)*</p>")
+#: A day in the calendar of the Republic of China, wherever it stands: ``1120823（18:20更新）``.
+ROC_DAY = re.compile(r"(?<!\d)(\d{2,3})(\d{2})(\d{2})(?!\d)")
+#: What an article's own keywords are followed by on pages before 2023.
+GENERAL = ("News", "新聞", "即時新聞", "中央社")
 
 
 def photo(frame: Element, base: str) -> Image:
@@ -46,16 +52,18 @@ def photo(frame: Element, base: str) -> Image:
     address = re.sub(r"/(WebPhotos|WebCover)/\d+/", r"/\1/1024/", largest(frame, base), flags=re.I)
     if not address:
         raise Drift("a photo without an address")
-    caption = first(frame, ".picinfo")
-    return Image(
-        url=address, caption=text(caption) if caption is not None else tidy(one(frame, "img").get("alt") or "")
-    )
+    caption = first(frame, ".picinfo, figcaption")
+    # Words in a frame are the caption, whatever holds them; without words the alternative text says the same.
+    words = text(frame if caption is None else caption)
+    return Image(url=address, caption=words or tidy(one(frame, "img").get("alt") or ""))
 
 
 def embedded(element: Element, base: str) -> str:
     """Return the address of what a script would put in an element's place."""
     if "infogram-embed" in attribute(element, "class"):
         return f"https://infogram.com/{attribute(element, 'data-id')}"
+    if "flourish-embed" in attribute(element, "class"):
+        return f"https://flo.uri.sh/{attribute(element, 'data-src')}/embed"
     return attribute(element, "data-href", "href")
 
 
@@ -71,7 +79,7 @@ RULES = Rules(
     ),
     figure=".floatImg",
     picture=photo,
-    embed=".fb-post, .fb-video, .infogram-embed, .gie-single",
+    embed=".fb-post, .fb-video, .infogram-embed, .flourish-embed, .gie-single",
     address=embedded,
 )
 
@@ -86,7 +94,7 @@ class CnaSpider(PublisherSpider):
     allowed_domains = ["cna.com.tw"]
     start_urls = ["https://www.cna.com.tw/GoogleNewsSitemap_fromRemote_cfp.xml"]
     article_url = re.compile(
-        r"(?i)^https?://www\.cna\.com\.tw/(?:amp/)?(?:news|topic/popular)/[^/?#]+/(?P<id>\d{12})(?:-\d+)?\.aspx(?=$|[?#])"
+        r"(?i)^https?://(?:www\.)?cna\.com\.tw/(?:amp/)?(?:news|topic/popular)/[^/?#]+/(?P<id>\d{12})(?:-\d+)?\.aspx(?=$|[?#])"
     )
     expired = "您所瀏覽的新聞已過查詢時效"
     phrases = (
@@ -118,12 +126,13 @@ class CnaSpider(PublisherSpider):
         times = one(story, "div.date")
         published, modified = text(times).removeprefix("發稿時間：").split("最新更新：")
         trail = select(root, "div.bread > a:not(.rss_2)")
-        body = self.whole(read_body(one(story, "div.box_0"), response.url, RULES))
+        first_published = instant(published, self.timezone)
+        body = self.whole(read_body(one(story, "div.box_0"), response.url, RULES), first_published)
         return self.article(
             response,
             url=canonical(root),
             title=title,
-            published=instant(published, self.timezone),
+            published=first_published,
             modified=instant(modified, self.timezone),
             section=self.section_of(root, facts, title) or text(trail[-1]),
             keywords=self.keywords_of(facts, title),
@@ -142,15 +151,18 @@ class CnaSpider(PublisherSpider):
         if self.expired in text(paragraphs):
             raise Refused("expired", "cut down to its first paragraph")
         leads = [read_body(lead, response.url, RULES) for lead in select(story, "div.fullPic", axis="child")]
-        body = self.whole(read_body(paragraphs, response.url, RULES))
+        published = instant(self.stated("published", "Published", facts, about), self.timezone)
+        body = self.whole(read_body(paragraphs, response.url, RULES), published)
         images = tuple(image for part in (*leads, body) for image in part.images)
-        self.check_photos(facts, about, images)
+        if not any("<a href" in lead.html for lead in leads):
+            # The picture of a film that stands above the text is not looked for.
+            self.check_photos(facts, about, images)
         crumb = first(story, "div.breadcrumb > a:last-child")
         return self.article(
             response,
             url=canonical(root),
             title=title,
-            published=instant(self.stated("published", "Published", facts, about), self.timezone),
+            published=published,
             modified=instant(self.stated("modified", "Modified", facts, about), self.timezone),
             section=about.get("articleSection") or text(crumb) or self.section_of(root, facts, title),
             keywords=self.tags_of(story, about) if about else self.keywords_of(facts, title),
@@ -180,11 +192,26 @@ class CnaSpider(PublisherSpider):
         named = about.get("keywords") or [text(tag).removeprefix("#") for tag in select(story, ".keywordTag > a")]
         return tuple(dict.fromkeys(tidy(word) for word in named if word != "NewsArticle"))
 
-    def whole(self, body: Body) -> Body:
-        """Return a body that closes with its day; raise Refused for one that was cut."""
-        if not CLOSING_DAY.search(body.html):
+    def whole(self, body: Body, published: datetime) -> Body:
+        """Return a body that closes with its day; raise Refused for one that was cut.
+
+        What follows the day in its paragraph may be anything if the day is that of the publication.
+        """
+        if not CLOSING_DAY.search(body.html) and not self.names_its_day(body, published):
             raise Refused("incomplete", "the text does not close with its day")
         return body
+
+    def names_its_day(self, body: Body, published: datetime) -> bool:
+        """Tell whether the day of publication, or one next to it, is in the text as a closing day is written."""
+        own = published.astimezone(ZoneInfo(self.timezone)).date()
+        days = {(own + timedelta(days=away)) for away in range(-2, 3)}
+        for year, month, number in ROC_DAY.findall(re.sub("<[^>]*>", "", body.html)):
+            try:
+                if date(int(year) + 1911, int(month), int(number)) in days:
+                    return True
+            except ValueError:
+                continue
+        return False
 
     def section_of(self, root: Element, facts: dict[str, list[str]], title: str) -> str:
         """Return the section that follows the headline in ``T | 國際 | 重點新聞 | 中央社 CNA``."""
@@ -195,5 +222,8 @@ class CnaSpider(PublisherSpider):
         """Return the keywords of pages before 2023, which often are just the headline and end in general words."""
         if "keywords" not in facts:
             raise Drift("no meta keywords")
-        named = ",".join(facts["keywords"]).removesuffix("News,新聞,即時新聞,中央社").split(",")
-        return tuple(dict.fromkeys(word.strip() for word in named if word.strip() and word.strip() != title))
+        named = [word.strip() for word in ",".join(facts["keywords"]).split(",")]
+        if tuple(named[-len(GENERAL) :]) == GENERAL:
+            # ``…,News,新聞`` in 2020, ``…, News, 新聞`` in 2018.
+            named = named[: -len(GENERAL)]
+        return tuple(dict.fromkeys(word for word in named if word and word != title))

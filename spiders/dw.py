@@ -26,7 +26,7 @@ from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Article, Drift, Image, Refused
-from newsarchive.body import Body, Rules, figure, lead, read_body
+from newsarchive.body import Body, Rules, figure, lead, read_body, web_address
 from newsarchive.extract import (
     attribute,
     day,
@@ -47,7 +47,8 @@ from newsarchive.spider import PublisherSpider
 
 Json = dict[str, Any]
 
-KIND = re.compile(r"/([a-z]+)-\d+(?=$|[?#/])")
+#: The last such part of an address; a headline may end like it: ``/en/covid-19/a-52904433``.
+KIND = re.compile(r"/([a-z]+)-\d+(?=/?(?:$|[?#]))")
 KINDS = {"live": "live-blog", "av": "video", "video": "video", "audio": "audio", "g": "gallery"}
 #: What a state calls the things that have a place of their own in a text; links to other things are words.
 PLACED = ("IMAGE", "VIDEO", "AUDIO", "IMAGE_GALLERY")
@@ -58,7 +59,8 @@ SITE = "https://www.dw.com"
 TWEET = "https://twitter.com/i/status/"
 TAGS = re.compile(r"<[^>]*>")
 TOPIC = re.compile(r"/t-\d+$")
-PICTURE = re.compile(r"/image/(\d+)_[^/.]+\.(\w+)$")
+#: ``/image/62170494_303.jpg``; until 2015 also ``/image/0,,17456545_303,00.jpg``.
+PICTURE = re.compile(r"/image/(?:0,\d*,)?(\d+)_[^/.]+\.(\w+)$")
 #: 1,199 pixels wide, the largest size of the whole picture that pages name for all devices; 703 is upright.
 LANDSCAPE, PORTRAIT = "605", "703"
 
@@ -95,7 +97,7 @@ def photo(address: str, portrait: bool = False) -> str:
 def classic_picture(frame: Element, base: str) -> Image:
     """Read a picture of a classic page: all words in its frame are the caption."""
     image = one(frame, "img")
-    width, height = (int(image.get(name) or 0) for name in ("width", "height"))
+    width, height = (int(re.sub(r"\D.*", "", image.get(name) or "") or 0) for name in ("width", "height"))
     return Image(url=photo(attribute(image, "src"), portrait=height > width), caption=text(frame))
 
 
@@ -114,7 +116,8 @@ def picture(frame: Element, base: str) -> Image:
 
 def player(wrapper: Element, base: str) -> str:
     """Return the address of a film or sound; the last source is a file, those before it are streams."""
-    return next((attribute(source, "src") for source in reversed(list(wrapper.iter("source")))), "")
+    holders = [*reversed(list(wrapper.iter("source"))), *wrapper.iter("iframe")]
+    return web_address(next(filter(None, (attribute(holder, "src", "data-src") for holder in holders)), ""), base)
 
 
 CLASSIC = Rules(
@@ -123,7 +126,14 @@ CLASSIC = Rules(
     figure=".picBox",
     picture=classic_picture,
 )
-STATE = Rules(unwrap="div.yt-wrapper", figure="figure", picture=picture, embed="div.vjs-wrapper", address=player)
+STATE = Rules(
+    unwrap="div.yt-wrapper",
+    figure="figure",
+    picture=picture,
+    # A state holds no advertisements: whose page a frame without words shows does not matter.
+    embed="div.vjs-wrapper, div.embed:has(iframe):not(:has(p)):not(:has(blockquote))",
+    address=player,
+)
 #: Galleries name their pictures on these pages, but not their address.
 AMP = replace(STATE, drop=".advertisement, .image-gallery")
 
@@ -142,11 +152,18 @@ def become_link(element: Element, address: str, words: str = "") -> None:
     etree.SubElement(element, "a", href=address).text = words or address
 
 
+def holds_no_picture(frame: Element) -> bool:
+    """Tell whether the frame of a picture holds somebody's page or post instead."""
+    return next(frame.iter("img"), None) is None and next(frame.iter("iframe", "blockquote"), None) is not None
+
+
 def link_tweets(story: Element) -> Element:
     """Return the text with links for the places that scripts fill with tweets; most stand in the frame of a picture."""
-    if first(story, ".embeddedTweet") is None:
+    if first(story, ".embeddedTweet") is None and not any(map(holds_no_picture, select(story, ".picBox"))):
         return story
     story = deepcopy(story)
+    for frame in filter(holds_no_picture, select(story, ".picBox")):
+        frame.attrib.clear()
     for tweet in select(story, ".embeddedTweet"):
         frame = tweet.getparent()
         place = frame if "picBox" in (frame.get("class") or "") else tweet
@@ -185,7 +202,13 @@ def lead_of(link: Json, image: Json) -> Image:
 def section_of(content: Json) -> str:
     """Return what stands above the headline; older articles have only their place in the menu."""
     focus = content.get("thematicFocusCategory") or {}
-    return tidy(focus.get("name") or content.get("kicker") or content["trackingCategories"][-1])
+    return tidy(focus.get("name") or content.get("kicker") or (content["trackingCategories"] or [""])[-1] or "")
+
+
+def kicker_of(area: Element) -> str:
+    """Return the first of the words above the headline; old articles have none."""
+    above = next(iter(one(area, "header")), None)
+    return text(above[0]) if above is not None and above.tag != "h1" and len(above) else ""
 
 
 def address_of(root: Element) -> str:
@@ -260,7 +283,7 @@ class DwSpider(PublisherSpider):
     start_urls = ["https://rss.dw.com/rdf/rss-chi-all", "https://www.dw.com/zh/news-sitemap.xml"]
     article_url = re.compile(
         r"(?i)^https?://(?:(?:www|m|amp)\.)?dw(?:-world)?\.(?:com|de)/"
-        r"(?:[^?#]*/)?(?:(?:a|live)-|article/(?:\d+/)*0,,)(?P<id>\d+)(?=$|[?#/,_])"
+        r"(?:[^?#]*/)?(?:(?:a|live)-|article/(?:\d+/)*0,\d*,)(?P<id>\d+)(?=$|[?#/,_])"
     )
     phrases = (*PROMOTION, *HOUSE, "德国之声", "日期", "作者", "主题", "关键词", "Datum", "Autorin/Autor", "الكاتب")
 
@@ -349,11 +372,12 @@ class DwSpider(PublisherSpider):
         def known(value: Any) -> Any:
             return objects[value["__ref"]] if isinstance(value, dict) and "__ref" in value else value
 
-        fragment = fragment_of(content["text"])
-        links = [known(link) for link in content["contentLinks"]]
-        things = {str(link["targetId"]): known(link.get("target") or {}) for link in links}
-        lists = (content[kind] for kind in ("videos", "audios", "imageGalleries"))
-        things |= {str(known(thing)["id"]): known(thing) for listed in lists for thing in listed}
+        fragment = fragment_of(content["text"] or "")
+        # What must be there may be null, which says that there is none.
+        links = [link for link in map(known, content["contentLinks"] or ()) if link]
+        things = {str(link["targetId"]): known(link.get("target") or {}) or {} for link in links}
+        lists = [[*filter(None, map(known, content[kind] or ()))] for kind in ("videos", "audios", "imageGalleries")]
+        things |= {str(thing["id"]): thing for listed in lists for thing in listed}
         linked = link_embeds(fragment, things, language(root))
         body = self.body(fragment, address, STATE)
         placed = {str(link["targetId"]) for link in links if link["isInText"] and link["targetType"] in PLACED}
@@ -366,15 +390,17 @@ class DwSpider(PublisherSpider):
             root,
             address,
             shared=[(content["imageSharingMetadata"] or {}).get("url", "")],
+            # With a film above the text, the page is shared with the picture of that.
+            films=int(content.get("mainContentImageLink", "renamed") is None and bool(lists[0])),
             leads=leads,
             text=body,
             title=tidy(content["title"]),
             published=instant(published or content["contentDate"], self.timezone),
-            modified=instant(content["lastModifiedDate"], self.timezone),
+            modified=instant(changed, self.timezone) if (changed := content["lastModifiedDate"]) else None,
             section=section_of(content),
-            authors=once(known(person)["fullName"] for person in content["persons"])
+            authors=once(known(person)["fullName"] or "" for person in content["persons"] or ())
             or names_in(content.get("legacyAuthor") or ""),
-            keywords=once(known(topic)["name"] for topic in content["relatedAutoTopics"]),
+            keywords=once(known(topic)["name"] or "" for topic in content["relatedAutoTopics"] or ()),
             summary=tidy(content["teaser"] or ""),
         )
 
@@ -394,7 +420,7 @@ class DwSpider(PublisherSpider):
             title=tidy(about["headline"]),
             published=instant(about["datePublished"], self.timezone),
             modified=instant(about["dateModified"], self.timezone),
-            section=text(one(area, "header .kicker")[0]),
+            section=kicker_of(area),
             authors=persons_of(about),
             keywords=once(text(link) for link in buttons if TOPIC.search(link.get("href") or "")),
             summary=teaser_of(head_of(root)),

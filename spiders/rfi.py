@@ -122,7 +122,7 @@ def embedded(element: Element, base: str) -> str:
 # Of what is embedded, the words are kept if it quotes somebody, else its address.
 RULES = Rules(
     drop=(
-        "div.m-interstitial, div.o-self-promo, div.m-block-ad, div.o-ad-container, div.a-read-more, div.o-em-consent,"
+        "div.m-interstitial, div.o-self-promo, div.m-block-ad, div.o-ad-container, .a-read-more, div.o-em-consent,"
         " p[class^=promo], p.t-copyright, button.m-main-media-btn"
     ),
     unwrap=(
@@ -133,7 +133,9 @@ RULES = Rules(
     picture=photo,
     embed=(
         "div.m-em-flash:not(:has(blockquote)), div.m-em-twitter:not(:has(blockquote)), div.m-em-video,"
-        " div.m-em-liveblog, div.m-em-audio:not(:has(blockquote)), div.m-em-audio__content__sound"
+        " div.m-em-liveblog, div.m-em-audio:not(:has(blockquote)), div.m-em-audio__content__sound,"
+        # Of any other kind, what frames a page and has no words or pictures of its own.
+        " div[class^='m-em-']:has(iframe):not(:has(p)):not(:has(blockquote)):not(:has(figure)):not(:has(script))"
     ),
     address=embedded,
 )
@@ -203,7 +205,7 @@ class RfiSpider(PublisherSpider):
             language=self.language_of(root, facts),
             section=about.get("articleSection") or facts.get("article:section", [""])[0],
             authors=self.persons(about.get("author", ())),
-            keywords=tuple(dict.fromkeys(about.get("keywords") or facts.get("article:tag", ()))),
+            keywords=tuple(dict.fromkeys(self.words(about.get("keywords")) or facts.get("article:tag", ()))),
             summary=text(opening),
             images=images,
             body=lead.html + "".join(map(figure, photos)) + body.html,
@@ -223,8 +225,10 @@ class RfiSpider(PublisherSpider):
         body = self.filled(self.text_of(page, url, layer["main_media_type"]), layer["main_media_type"])
         images = (*lead.images, *shown.images, *body.images)
         self.check_lead(opening, facts, about, body)
-        self.check_pictures(facts, about, images, page if layer["content_type"] == "edition" else None)
-        keywords = tuple(dict.fromkeys(tidy(tag["name"]) for tag in layer["tags"]))
+        if "<a href" not in shown.html:
+            # With a film in its place, the page is shared with the picture of that.
+            self.check_pictures(facts, about, images, page if layer["content_type"] == "edition" else None)
+        keywords = tuple(dict.fromkeys(tidy(tag["name"]) for tag in layer["tags"] or ()))
         changed = self.stated("modified", facts, about)
         html = lead.html + shown.html + body.html
         return self.article(
@@ -340,9 +344,16 @@ class RfiSpider(PublisherSpider):
         leading = words[: len(words) - len(keywords)]
         return leading[0] if len(leading) > (layer["content_type"] == "edition") else ""
 
-    def persons(self, authors: list[Json]) -> tuple[str, ...]:
+    def words(self, told: Any) -> list[str]:
+        """Return keywords of JSON-LD, which are a list or, with commas between them, one string."""
+        return [word for word in map(tidy, told.split(",") if isinstance(told, str) else told or ()) if word]
+
+    def persons(self, authors: Any) -> tuple[str, ...]:
         """Return those who sign besides the publisher, in the words of the page (``旧金山特约记者 王山``)."""
-        names = (tidy(author.get("name") or author.get("title") or "") for author in authors)
+        # One author need not stand in a list.
+        listed = authors if isinstance(authors, list | tuple) else [authors]
+        signed = ({"name": author} if isinstance(author, str) else author or {} for author in listed)
+        names = (tidy(author.get("name") or author.get("title") or "") for author in signed)
         own = {name.casefold() for name in PUBLISHER}
         return tuple(dict.fromkeys(name for name in names if name and name.casefold() not in own))
 
