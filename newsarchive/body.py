@@ -13,27 +13,24 @@ must be in the fragment. One character less, and the page is refused.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from urllib.parse import urljoin
 
 from lxml import etree
 from lxml.etree import _Element as Element
 
 from newsarchive.article import Drift, Image, Refused
-from newsarchive.extract import CONTROLS, LAYOUT_SPACE, SURROGATES, attribute, first, largest, select, text
+from newsarchive.extract import CONTROLS, attribute, first, largest, select, text
+from newsarchive.fragment import INLINE, Writer, figure, link, web_address
 
-__all__ = ["Body", "Rules", "figure", "lead", "link", "read_body"]
+__all__ = ["Body", "Rules", "read_body"]
 
 #: Deeper than this nothing is read: parsers drop what lies some 2,000 elements deep without a word.
 MAX_DEPTH = 1000
 #: Deeper than this no list or quotation of a newsroom is nested; sanitisers are quadratic in it.
 MAX_NESTING = 30
 
-INLINE = frozenset(
-    "a abbr b bdi bdo cite code del dfn em i ins kbd mark q rp rt ruby s samp small strong sub sup u var".split()
-)
 HEADINGS = {"h1": "h2", "h2": "h2", "h3": "h3", "h4": "h4", "h5": "h5", "h6": "h6"}
 PARAGRAPHS = {"p": "p", **HEADINGS, "summary": "p", "address": "p", "legend": "p"}
 CONTAINERS = frozenset("ul ol li dl dt dd blockquote table caption thead tbody tfoot tr td th pre".split())
@@ -63,7 +60,6 @@ PROVIDERS = re.compile(
 )
 #: Where posts of others that a script would fill in name their address.
 PERMALINKS = ("data-instgrm-permalink", "data-text-post-permalink", "cite")
-ON_THE_WEB = ("https://", "http://")
 KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "ol": ("start",), "bdo": ("dir",)}
 
 
@@ -129,115 +125,8 @@ class Body:
     images: tuple[Image, ...] = ()
 
 
-def web_address(address: str, base: str) -> str:
-    """Return the absolute address a link leads to; empty if it leads nowhere on the web or to a mailbox."""
-    # Browsers take no notice of line breaks and tabs in an address.
-    address = CONTROLS.sub("", re.sub(r"[\t\n\r]", "", address)).strip()
-    if not address or address.startswith(ON_THE_WEB):
-        return address
-    try:
-        absolute = urljoin(base, address)
-    except ValueError:
-        return ""
-    return absolute if absolute.startswith((*ON_THE_WEB, "mailto:")) else ""
-
-
-def link(address: str) -> str:
-    """Return a paragraph that leads to an embedded thing."""
-    return f'<p><a href="{escape(address)}">{escape(address)}</a></p>'
-
-
-def figure(image: Image) -> str:
-    """Return a picture with its caption and credit."""
-    credit = f"<small>{escape(image.credit, quote=False)}</small>" if image.credit else ""
-    told = " ".join(filter(None, (escape(image.caption, quote=False), credit)))
-    return f'<figure><img src="{escape(image.url)}">{f"<figcaption>{told}</figcaption>" if told else ""}</figure>'
-
-
-def lead(words: str) -> str:
-    """Return the teaser or lead as the paragraph that opens a body; empty if there is none."""
-    return f"<p><strong>{escape(words, quote=False)}</strong></p>" if words else ""
-
-
 #: What ends an element that was entered, or None where it was dealt with whole.
 _End = Callable[[], None] | None
-
-
-@dataclass
-class _Writer:
-    """Collects blocks; what is written inline becomes a paragraph when the next block begins."""
-
-    blocks: list[str] = field(default_factory=list)
-    line: list[str] = field(default_factory=list)
-    opened: list[tuple[str, str]] = field(default_factory=list)
-    nesting: list[str] = field(default_factory=list)
-    #: The element around the next paragraph; empty inside a cell, whose own text needs none.
-    paragraph: str = "p"
-    has_text: bool = False
-    weight: int = 0
-
-    def words(self, value: str) -> None:
-        if value.isprintable():
-            # The space is the only white space that is printable.
-            weight = len(value) - value.count(" ")
-            self.line.append(escape(value, quote=False))
-        else:
-            preformatted = "pre" in self.nesting
-            value = value.replace("\r\n", "\n") if preformatted else LAYOUT_SPACE.sub(" ", value)
-            value = SURROGATES.sub("\ufffd", CONTROLS.sub("", value))
-            weight = len("".join(value.split()))
-            self.line.append(escape(value, quote=False).replace("\n", "<br>"))
-        self.weight += weight
-        self.has_text = self.has_text or weight > 0
-
-    def line_break(self) -> None:
-        """Break the line; the second of two breaks in a row ends the paragraph."""
-        line = self.line
-        while line and line[-1].isspace() and "<br>" in line:
-            line.pop()
-        if line and line[-1] == "<br>" and self.paragraph == "p":
-            line.pop()
-            self.flush()
-        else:
-            self.line.append("<br>")
-
-    def open(self, tag: str, attributes: str = "") -> None:
-        self.opened.append((tag, attributes))
-        self.line.append(f"<{tag}{attributes}>")
-
-    def close(self) -> None:
-        tag, _ = self.opened.pop()
-        self.line.append(f"</{tag}>")
-
-    def flush(self) -> None:
-        """End the paragraph, closing and reopening the inline elements around its end."""
-        if self.has_text:
-            closing = "".join(f"</{tag}>" for tag, _ in reversed(self.opened))
-            content = _trimmed("".join(self.line) + closing)
-            self.blocks.append(f"<{self.paragraph}>{content}</{self.paragraph}>" if self.paragraph else content)
-        self.line = [f"<{tag}{attributes}>" for tag, attributes in self.opened]
-        self.has_text = False
-
-    def block(self, html: str) -> None:
-        self.flush()
-        self.blocks.append(html)
-
-
-_EMPTY_INLINE = re.compile(rf"<({'|'.join(sorted(INLINE))})(?: [^<>]*)?></\1>")
-_EDGE = re.compile(r"(?:<br>| )+")
-_BREAKS = re.compile(r"\s*<br>\s*(?:<br>\s*)+")
-
-
-def _trimmed(line: str) -> str:
-    """Return a paragraph's content without empty inline elements and without white space or breaks at its ends."""
-    if "<" not in line:
-        return line.strip(" ")
-    while True:
-        trimmed = (_EMPTY_INLINE.sub("", line) if "></" in line else line).strip(" ")
-        trimmed = trimmed.removeprefix("<br>").removesuffix("<br>").strip(" ")
-        if trimmed == line:
-            return line
-        line = trimmed
 
 
 def _depth(node: Element) -> int:
@@ -264,7 +153,7 @@ class _Reader:
         self.container = container
         self.base = base
         self.rules = rules
-        self.writer = _Writer()
+        self.writer = Writer()
         self.images: list[Image] = []
         self.left_out = 0
         self.named, searches = _told_by_name(rules)

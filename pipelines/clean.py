@@ -16,8 +16,9 @@ from lxml import etree
 from lxml.etree import _Element as Element
 
 from newsarchive.article import Article, Image, Refused
-from newsarchive.body import EMBEDS, PROVIDERS, SILENT, web_address
+from newsarchive.body import EMBEDS, PROVIDERS, SILENT
 from newsarchive.extract import CONTROLS, LAYOUT_SPACE, attribute, parse, tidy
+from newsarchive.fragment import web_address
 from newsarchive.page import MAX_SIZE, refuse_long_tag
 from newsarchive.spelling import well_formed
 

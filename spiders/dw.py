@@ -26,7 +26,7 @@ from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Article, Drift, Image, Refused
-from newsarchive.body import Body, Rules, figure, lead, read_body, web_address
+from newsarchive.body import Body, Rules, read_body
 from newsarchive.extract import (
     attribute,
     day,
@@ -42,6 +42,7 @@ from newsarchive.extract import (
     tidy,
     tree,
 )
+from newsarchive.fragment import figure, lead, web_address
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 

@@ -28,7 +28,7 @@ from lxml.etree import _Element as Element
 from scrapy.http import Response
 
 from newsarchive.article import Article, Drift, Image, Refused
-from newsarchive.body import Body, Rules, figure, link, read_body, web_address
+from newsarchive.body import Body, Rules, read_body
 from newsarchive.extract import (
     attribute,
     canonical,
@@ -45,6 +45,7 @@ from newsarchive.extract import (
     tidy,
     tree,
 )
+from newsarchive.fragment import figure, link, web_address
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 

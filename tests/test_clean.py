@@ -15,7 +15,7 @@ from places import SHARED, needs_shared
 from test_post import ARTICLE
 
 from newsarchive.article import Image, Refused
-from newsarchive.body import figure
+from newsarchive.fragment import figure
 from newsarchive.post import Post, read
 from pipelines.clean import CleanPipeline, clean, sanitise, without_mirror
 

@@ -407,3 +407,32 @@ def test_article_url(address: str, id: str) -> None:
 )
 def test_names(told: str, names: tuple[str, ...]) -> None:
     assert names_in(told) == names
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "contentLinks",
+        "videos",
+        "audios",
+        "imageGalleries",
+        "persons",
+        "relatedAutoTopics",
+        "lastModifiedDate",
+        "kicker",
+    ],
+)
+def test_what_a_state_says_is_null_is_none(missing: str) -> None:
+    fields = {"trackingCategories": ["首页", "科技"], missing: None}
+    assert read(page_with_state(content(**fields))).title == read(page_with_state(content())).title
+
+
+def test_a_state_without_text_is_no_article() -> None:
+    with pytest.raises(Drift, match="no text"):
+        read(page_with_state(content(text=None)))
+
+
+def test_the_kind_of_a_page_is_told_by_the_end_of_its_address() -> None:
+    page = classic().replace("/a-", "/covid-19/a-")
+    assert page != classic()
+    assert read(page).id == read(classic()).id

@@ -27,7 +27,7 @@ from test_post import ARTICLE
 from test_post_jekyll import ALWAYS, COMMONMARK, RECOMMENDED
 
 from newsarchive.article import Article, Image, Refused
-from newsarchive.body import figure
+from newsarchive.fragment import figure
 from newsarchive.post import Post, path, read, render
 from pipelines.clean import TAGS, clean
 from pipelines.validate import validated
