@@ -9,7 +9,7 @@ archive: $(VENV)/installed
 	$(BIN)/scrapy replay -s ARCHIVE_DIR=$(ARCHIVE)
 
 test: $(VENV)/installed
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal -rs
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .
