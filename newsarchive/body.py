@@ -21,7 +21,7 @@ from lxml import etree
 from lxml.etree import _Element as Element
 
 from newsarchive.article import Drift, Image, Refused
-from newsarchive.extract import CONTROLS, attribute, first, largest, select, text
+from newsarchive.extract import attribute, first, largest, select, solid, string, text
 from newsarchive.fragment import INLINE, Writer, figure, link, web_address
 
 __all__ = ["Body", "Rules", "read_body"]
@@ -61,19 +61,6 @@ PROVIDERS = re.compile(
 #: Where posts of others that a script would fill in name their address.
 PERMALINKS = ("data-instgrm-permalink", "data-text-post-permalink", "cite")
 KEPT_ATTRIBUTES = {"td": ("colspan", "rowspan"), "th": ("colspan", "rowspan"), "ol": ("start",), "bdo": ("dir",)}
-
-
-_STRING = etree.XPath("string()", smart_strings=False)
-
-
-def _string(node: Element) -> str:
-    return str(_STRING(node))
-
-
-def _weight(value: str) -> int:
-    """Return the number of characters that are not white space, as loss is counted in them."""
-    solid = "".join(value.split())
-    return len(solid if solid.isprintable() else CONTROLS.sub("", solid))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +171,7 @@ class _Reader:
 
     def check(self) -> None:
         """Compare what was written with what was there."""
-        there = _weight(_string(self.container)) - self.left_out
+        there = len(solid(string(self.container))) - self.left_out
         if self.writer.weight != there:
             raise Refused("body-lost", f"{there} characters in the page, {self.writer.weight} in the body")
 
@@ -233,7 +220,7 @@ class _Reader:
 
     def skip(self, node: Element) -> _End:
         """Leave an element out."""
-        self.left_out += _weight(_string(node))
+        self.left_out += len(solid(string(node)))
         return None
 
     def show(self, node: Element, image: Image | None) -> _End:
@@ -352,7 +339,7 @@ def _plain_figure(node: Element, base: str) -> Image | None:
     if not address.startswith("http"):
         raise Drift(f"a figure without a picture: {text(node)[:40]!r}")
     caption = text(first(node, "figcaption"))
-    if _weight(caption) != _weight(_string(node)):
+    if len(solid(caption)) != len(solid(string(node))):
         raise Drift(f"a figure with words besides its caption: {text(node)[:40]!r}")
     return Image(url=address, caption=caption)
 

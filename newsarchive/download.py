@@ -11,7 +11,7 @@ from io import BytesIO
 from time import monotonic
 from typing import Any, Self
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.redirect import RedirectMiddleware

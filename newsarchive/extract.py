@@ -8,7 +8,7 @@ once: parsing is what reading costs, and everything else should cost little.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from json import JSONDecoder
@@ -27,28 +27,37 @@ from scrapy.http import Response
 from newsarchive.article import Drift, Refused
 
 __all__ = [
+    "Facts",
+    "Json",
     "attribute",
     "canonical",
+    "check_pictures",
     "day",
     "first",
     "instant",
     "json_ld",
     "language",
     "largest",
+    "meta",
     "metas",
     "news_article",
+    "once",
     "one",
     "parse",
     "script_json",
     "select",
+    "solid",
     "state",
+    "stated",
+    "string",
     "text",
-    "texts",
     "tidy",
     "tree",
 ]
 
 Json = dict[str, Any]
+#: What meta elements state, by their names.
+Facts = dict[str, list[str]]
 
 # White space that holds a line break or a tab is layout of the source; a run of plain spaces may be the newsroom's.
 LAYOUT_SPACE = re.compile(r"(?<! ) *+[\t\n\f\r][ \t\n\f\r]*+")
@@ -133,14 +142,25 @@ def tidy(value: str) -> str:
     return value.strip()
 
 
+def string(node: Element) -> str:
+    """Return the text of an element to the character."""
+    return str(_STRING(node))
+
+
 def text(node: Element | None) -> str:
     """Return the text of an element, tidied; empty if there is no element."""
-    return "" if node is None else tidy(str(_STRING(node)))
+    return "" if node is None else tidy(string(node))
 
 
-def texts(nodes: list[Element]) -> tuple[str, ...]:
-    """Return the texts of elements in order, each once, without empty ones."""
-    return tuple(dict.fromkeys(filter(None, map(text, nodes))))
+def solid(value: str) -> str:
+    """Return text without white space and control characters: what must not be lost."""
+    value = "".join(value.split())
+    return value if value.isprintable() else CONTROLS.sub("", value)
+
+
+def once(words: Iterable[str]) -> tuple[str, ...]:
+    """Return words in their order, tidied, each once, without empty ones."""
+    return tuple(dict.fromkeys(filter(None, map(tidy, words))))
 
 
 def attribute(node: Element | None, *names: str) -> str:
@@ -150,15 +170,20 @@ def attribute(node: Element | None, *names: str) -> str:
     return next((value for name in names if (value := (node.get(name) or "").strip())), "")
 
 
-def metas(root: Element) -> dict[str, list[str]]:
+def metas(root: Element) -> Facts:
     """Return the values of a page's meta elements by ``name``, ``property`` or ``itemprop``, in order, none empty."""
-    found: dict[str, list[str]] = {}
-    for meta in root.iter("meta"):
-        name = meta.get("property") or meta.get("name") or meta.get("itemprop")
-        content = tidy(meta.get("content") or "")
+    found: Facts = {}
+    for element in root.iter("meta"):
+        name = element.get("property") or element.get("name") or element.get("itemprop")
+        content = tidy(element.get("content") or "")
         if name and content:
             found.setdefault(name, []).append(content)
     return found
+
+
+def meta(facts: Facts, *names: str) -> str:
+    """Return the first value under the first of the names that the meta elements know; empty if they know none."""
+    return next((facts[name][0] for name in names if name in facts), "")
 
 
 def canonical(root: Element) -> str:
@@ -196,6 +221,15 @@ def json_ld(root: Element) -> Iterator[Json]:
 def news_article(root: Element) -> Json:
     """Return the page's ``NewsArticle`` of schema.org; empty if there is none."""
     return next((about for about in json_ld(root) if about.get("@type") == "NewsArticle"), {})
+
+
+def stated(event: str, facts: Facts, about: Json) -> str:
+    """Return the time that a page states of an event, ``published`` or ``modified``; empty if it does not.
+
+    Meta elements of articles come before JSON-LD: where the two differ, the former are right.
+    """
+    name = f"date{event.title()}"
+    return meta(facts, f"article:{event}_time") or about.get(name) or meta(facts, name)
 
 
 def script_json(script: Element) -> Json:
@@ -277,3 +311,13 @@ def largest(node: Element, base: str) -> str:
         addresses = (attribute(element, "data-src", "data-url", "src") for element in node.iter("img", "amp-img"))
         best = next((address for address in addresses if address and not address.startswith("data:")), "")
     return urljoin(base, best) if best else ""
+
+
+def check_pictures(named: Iterable[str], shown: Iterable[str], identity: Callable[[str], str], spare: int = 0) -> None:
+    """Raise Drift if a page's data names pictures that the page does not show, more than ``spare`` of them.
+
+    ``identity`` returns what the addresses of all sizes of a picture have in common; empty for what is none.
+    """
+    lost = set(map(identity, named)) - set(map(identity, shown)) - {""}
+    if len(lost) > spare:
+        raise Drift(f"pictures named in the page's data only: {sorted(lost)}")

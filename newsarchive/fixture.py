@@ -16,39 +16,54 @@ fixture`` writes them, and ``git diff`` reviews them.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any, Self
 
+from itemadapter import ItemAdapter
 from scrapy import Request
 from scrapy.core.downloader.handlers.base import BaseDownloadHandler
 from scrapy.crawler import Crawler
-from scrapy.exceptions import NotConfigured
+from scrapy.exceptions import IgnoreRequest, NotConfigured
 from scrapy.http import Headers, Response
 from scrapy.responsetypes import responsetypes
 
 from newsarchive.article import Article, Refused
+from newsarchive.extract import Json
 from newsarchive.listing import Link
 
-__all__ = ["Fixture", "FixtureHandler", "Fixtures", "NotSaved", "SaveFixtureMiddleware", "as_json", "ending", "load"]
+__all__ = [
+    "Fixture",
+    "FixtureHandler",
+    "Fixtures",
+    "NotSaved",
+    "SaveFixtureMiddleware",
+    "as_json",
+    "ending",
+    "fixture_saved",
+    "load",
+]
 
 EXPECTED = ".expected.json"
 ENDINGS = ("article", "links", "error")
-Json = dict[str, Any]
 
 
-class NotSaved(Refused):
-    """Says that a replayed crawl asked for an address that no fixture answers."""
+#: Sent with ``url`` once the answer to an address of SAVE_FIXTURES is saved, each time if it is asked again.
+fixture_saved = object()
+
+
+class NotSaved(Refused, IgnoreRequest):
+    """Says that a replayed crawl asked for an address that no fixture answers; Scrapy logs no traceback of it."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("not-saved", f"no fixture answers {url}; save it with `scrapy fixture PUBLISHER {url}`")
+        super().__init__("not-saved", f"no fixture answers {url}")
 
 
 def as_json(value: Any) -> Any:
     """Return an article, a time or a tuple of them as what JSON can say; times end in Z."""
-    if isinstance(value, Article):
-        return {name: as_json(field) for name, field in asdict(value).items()}
+    if ItemAdapter.is_item(value):
+        return {name: as_json(field) for name, field in ItemAdapter(value).items()}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, (list, tuple)):
@@ -203,11 +218,12 @@ KEPT_HEADERS = ("Content-Type", "Content-Encoding", "Content-Length", "Location"
 
 
 class SaveFixtureMiddleware:
-    """Saves the answers to the addresses in ``SAVE_FIXTURES`` (address: page) as they came over the wire."""
+    """Saves the answers to the addresses in ``SAVE_FIXTURES`` (address: ``Fixture``) as they came over the wire."""
 
     def __init__(self, crawler: Crawler) -> None:
-        self.pages: dict[str, str] = crawler.settings.getdict("SAVE_FIXTURES")
-        if not self.pages:
+        self.crawler = crawler
+        self.wanted: dict[str, Fixture] = crawler.settings.getdict("SAVE_FIXTURES")
+        if not self.wanted:
             raise NotConfigured
 
     @classmethod
@@ -217,8 +233,10 @@ class SaveFixtureMiddleware:
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Save a response that was asked for, and hand it on."""
-        if page := self.pages.get(request.url):
+        if fixture := self.wanted.get(request.url):
             headers = {name: value.decode("latin-1") for name in KEPT_HEADERS if (value := response.headers.get(name))}
-            facts = {"url": request.url, "fetched": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-            Fixture(Path(page), {**facts, "status": response.status, "headers": headers}).save(response.body)
+            fetched = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            facts = {"fetched": fetched, "status": response.status, "headers": headers}
+            Fixture(fixture.page, {**fixture.expected, **facts}).save(response.body)
+            self.crawler.signals.send_catch_log(fixture_saved, url=request.url)
         return response

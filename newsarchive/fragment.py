@@ -6,18 +6,19 @@ the end of a paragraph, and empty ones leave no trace.
 
 import re
 from dataclasses import dataclass, field
-from html import escape
+from html import escape, unescape
 from urllib.parse import urljoin
 
 from newsarchive.article import Image
 from newsarchive.extract import CONTROLS, LAYOUT_SPACE, SURROGATES
 
-__all__ = ["INLINE", "Writer", "figure", "lead", "link", "web_address"]
+__all__ = ["INLINE", "Writer", "figure", "lead", "link", "plain", "web_address"]
 
 INLINE = frozenset(
     "a abbr b bdi bdo cite code del dfn em i ins kbd mark q rp rt ruby s samp small strong sub sup u var".split()
 )
 ON_THE_WEB = ("https://", "http://")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def web_address(address: str, base: str) -> str:
@@ -31,6 +32,11 @@ def web_address(address: str, base: str) -> str:
     except ValueError:
         return ""
     return absolute if absolute.startswith((*ON_THE_WEB, "mailto:")) else ""
+
+
+def plain(html: str) -> str:
+    """Return the words of a fragment: no mark-up, and characters in place of references."""
+    return unescape(_TAG.sub("", html))
 
 
 def link(address: str) -> str:

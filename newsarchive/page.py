@@ -38,9 +38,7 @@ def refuse_unreadable(response: Response) -> None:
     if len(body) > MAX_SIZE:
         raise Refused("too-large", f"{len(body)} bytes")
     kind = (response.headers.get("Content-Type") or b"").partition(b";")[0].strip().lower()
-    if kind not in _HTML_TYPES or body.lstrip().startswith(
-        (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04")
-    ):
+    if kind not in _HTML_TYPES or body.lstrip().startswith(_BINARY):
         raise Refused("not-html", f"{kind.decode('latin-1') or 'a binary file'}")
     refuse_long_tag(body)
 

@@ -10,22 +10,22 @@ from scrapy import Spider
 from scrapy.crawler import Crawler, CrawlerProcessBase
 
 from newsarchive.article import Refused
-from newsarchive.fixture import Fixture, Fixtures, Json, ending
+from newsarchive.extract import Json
+from newsarchive.fixture import Fixture, Fixtures, ending
 from newsarchive.run import article_ended, failures, listing_ended, post_written, refusals
 from newsarchive.spider import PublisherSpider
 
-__all__ = ["COMMAND_PRIORITY", "FixtureReplay", "fixture_folders"]
+__all__ = ["COMMAND_PRIORITY", "SHOWN", "FixtureReplay", "fixture_folders"]
 
 HANDLER = "newsarchive.fixture.FixtureHandler"
 #: What a replayed crawl does otherwise than a live one: nobody has to be spared, and a saved answer stays the same.
 REPLAY_SETTINGS: dict[str, Any] = {
     "DOWNLOAD_HANDLERS": {"http": HANDLER, "https": HANDLER, "file": None, "data": None, "ftp": None, "s3": None},
     "DOWNLOAD_DELAY": 0,
-    "CONCURRENT_REQUESTS_PER_DOMAIN": 8,
     "RETRY_ENABLED": False,
     "BACKOFF_START": 0,
 }
-#: Posts of a publisher that are named in the report of a replay.
+#: Posts of a publisher, or addresses that are not saved, that are named in a report.
 SHOWN = 20
 #: Above the project's settings and a spider's, below the command line's.
 COMMAND_PRIORITY = 35
@@ -60,10 +60,11 @@ class FixtureReplay:
     def __post_init__(self) -> None:
         self.fixtures = Fixtures(self.folder)
 
-    def start(self, process: CrawlerProcessBase) -> None:
+    def start(self, process: CrawlerProcessBase, **settings: Any) -> None:
         """Add the crawl of all fixtures to a process: listings first, then what none of them announces."""
         self.crawler = process.create_crawler(self.publisher)
-        self.crawler.settings.setdict({**REPLAY_SETTINGS, "REPLAY_FIXTURES": self.fixtures}, priority=COMMAND_PRIORITY)
+        settings = {**REPLAY_SETTINGS, "REPLAY_FIXTURES": self.fixtures, **settings}
+        self.crawler.settings.setdict(settings, priority=COMMAND_PRIORITY)
         self.crawler.signals.connect(self.ended, article_ended)
         self.crawler.signals.connect(self.ended, listing_ended)
         self.crawler.signals.connect(self.written, post_written)
@@ -123,7 +124,8 @@ class FixtureReplay:
 
     def missed(self) -> list[str]:
         """Return the addresses that were asked for and are not saved, one line each."""
-        return [f"{self.publisher}: no fixture answers {url}" for url in self.stats.get("replay/missed", ())]
+        missed = self.stats.get("replay/missed", ())
+        return [f"{self.publisher}: no fixture answers {url}; save it, or take it out of the listing" for url in missed]
 
     def summary(self) -> str:
         """Return one line on the whole replay."""

@@ -30,6 +30,7 @@ DOWNLOAD_DELAY = 2
 BACKOFF_MAX = 300
 #: Seconds before a publisher that is in trouble is asked again; doubled each time.
 BACKOFF_START = 5
+# With the pauses between them, three more tries outlast half a minute of trouble.
 RETRY_TIMES = 3
 DEFAULT_REQUEST_HEADERS = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
@@ -70,4 +71,5 @@ DOWNLOADER_MIDDLEWARES = {
 }
 EXTENSIONS = {"newsarchive.run.RunExtension": 100}
 LOG_FORMATTER = "newsarchive.log.LogFormatter"
+# What is refused or fails is said at WARNING and above; DEBUG names every request besides.
 LOG_LEVEL = "INFO"

@@ -24,7 +24,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from newsarchive.address import canonical_url
-from newsarchive.article import Article, Refused
+from newsarchive.article import Article, Drift, Refused
 from newsarchive.listing import Link, read_listing
 from newsarchive.page import is_utf8, refuse_unreadable
 from newsarchive.run import article_ended, asked, first_asked, listing_ended
@@ -156,7 +156,7 @@ class PublisherSpider(Spider):
         """
         address = canonical_url(url or response.url)
         if not title:
-            raise Refused("drift", "no title")
+            raise Drift("no title")
         if not isinstance(published, datetime):
             published = self.time_of(published, _meta(response).get("announced"))
         return Article(

@@ -9,7 +9,6 @@ word on what is let through; on what the first leaves, it is fast too.
 import re
 from collections import Counter
 from dataclasses import replace
-from html import unescape
 
 import nh3
 from lxml import etree
@@ -17,8 +16,8 @@ from lxml.etree import _Element as Element
 
 from newsarchive.article import Article, Image, Refused
 from newsarchive.body import EMBEDS, PROVIDERS, SILENT
-from newsarchive.extract import CONTROLS, LAYOUT_SPACE, attribute, parse, tidy
-from newsarchive.fragment import web_address
+from newsarchive.extract import CONTROLS, DOCUMENT_END, LAYOUT_SPACE, attribute, once, parse, solid, string, tidy
+from newsarchive.fragment import plain, web_address
 from newsarchive.page import MAX_SIZE, refuse_long_tag
 from newsarchive.spelling import well_formed
 
@@ -52,20 +51,16 @@ BLOCKS = frozenset(
 #: Real bodies are 20 elements deep. Beyond thousands parsers lose text or take their time.
 MAX_DEPTH = 200
 #: Follows every body. Where it is missing afterwards, something was left open that swallows what follows.
-END = "<wbr data-end>"
+END = b"<wbr data-end>"
 
 # What mirrors of feeds add to every text, and what they write where a picture is missing.
 MIRROR_FOOTER = re.compile(
     r"(?<! )(?: *+<br>)? *+<hr> *<div> *获取更多RSS：(?: |<br>|<a href=\"https?://feedx\.[a-z]+/?\">[^<>]*</a>)*+</div>\Z"
 )
 MIRROR_ARRAY = re.compile(r"(\A|</(?:div|p|i)>) *+Array(?= *+<)")
-#: Browsers read on after these, libxml2 does not.
-_DOCUMENT_END = re.compile(r"</(?:body|html)(?![\w:.-])[^<>]*>", re.I)
-_TAG = re.compile(r"<[^<>]*>")
 #: What lxml finds in attributes, and does not take back.
 _NOT_XML = re.compile(rf"{CONTROLS.pattern}|[\f\ud800-\udfff\ufffe\uffff]")
 _PREFORMATTED = re.compile(r"<pre>.*?</pre>", re.S)
-_STRING = etree.XPath("string()", smart_strings=False)
 
 
 def sanitise(body: str, base: str = "") -> str:
@@ -75,14 +70,14 @@ def sanitise(body: str, base: str = "") -> str:
     ``body-lost`` if text would go with what is not allowed, ``too-deep``,
     ``too-large`` or ``too-many-attributes`` for what would take parsers too long.
     """
-    source = (_DOCUMENT_END.sub("", well_formed(body)) + END).encode()
+    source = DOCUMENT_END.sub(b"", well_formed(body).encode()) + END
     if len(source) > MAX_SIZE:
         raise Refused("too-large", f"{len(source)} bytes")
     refuse_long_tag(source)
     root = parse(b"<body>" + source)
     refuse_deep(root)
     reduce(root, base)
-    before = words(str(_STRING(root)))
+    before = solid(string(root))
     html = nh3.clean(
         etree.tostring(root, encoding="unicode", method="html"),
         tags=set(TAGS),
@@ -90,16 +85,11 @@ def sanitise(body: str, base: str = "") -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel=None,
     )
-    after = words(unescape(_TAG.sub("", html)))
+    after = solid(plain(html))
     # Text of a table that is outside of its cells moves in front of it.
     if before != after and Counter(before) != Counter(after):
         raise Refused("body-lost", f"{len(before)} characters before cleaning, {len(after)} after")
     return one_line(html)
-
-
-def words(text: str) -> str:
-    """Return text without white space and control characters."""
-    return "".join(CONTROLS.sub("", text).split())
 
 
 def one_line(html: str) -> str:
@@ -195,8 +185,8 @@ def clean(article: Article) -> Article:
         article,
         title=tidy(article.title),
         section=tidy(article.section),
-        authors=tuple(filter(None, map(tidy, article.authors))),
-        keywords=tuple(dict.fromkeys(filter(None, map(tidy, article.keywords)))),
+        authors=once(article.authors),
+        keywords=once(article.keywords),
         summary=tidy(article.summary),
         images=tuple(clean_image(image) for image in article.images if web_address(image.url, "").startswith("http")),
         body=without_mirror(sanitise(article.body, article.url)),

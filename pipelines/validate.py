@@ -1,16 +1,15 @@
 """Refuses an article that must not be published, whatever its page looked like."""
 
-import re
 from datetime import UTC, datetime
 
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Refused
+from newsarchive.fragment import plain
 
 #: Before the first of the three publishers had a site.
 EARLIEST = datetime(1994, 1, 1, tzinfo=UTC)
 #: Characters. Headlines have less than 200; Jekyll's own engine takes minutes over thousands of hostile ones.
 LONGEST_TITLE = 1000
-_TAG = re.compile(r"<[^<>]*>")
 
 
 def is_web(url: str) -> bool:
@@ -27,7 +26,7 @@ def problems(article: Article) -> list[str]:
         "no-title": not article.title,
         "long-title": len(article.title) > LONGEST_TITLE,
         "no-id": not article.id,
-        "no-body": not _TAG.sub("", article.body).strip(),
+        "no-body": not plain(article.body).strip(),
         "bad-url": not is_web(article.url),
         "bad-time": article.published.tzinfo is None or article.published < EARLIEST,
         "many-lines": any("\n" in value or "\r" in value for value in (article.title, article.body)),

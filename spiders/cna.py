@@ -15,7 +15,6 @@ text only, run together with the place, and stays there.
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from lxml.etree import _Element as Element
@@ -24,19 +23,26 @@ from scrapy.http import Response
 from newsarchive.article import Article, Drift, Image, Refused
 from newsarchive.body import Body, Rules, read_body
 from newsarchive.extract import (
+    Facts,
+    Json,
     attribute,
     canonical,
+    check_pictures,
     first,
     instant,
     largest,
+    meta,
     metas,
     news_article,
+    once,
     one,
     select,
+    stated,
     text,
     tidy,
     tree,
 )
+from newsarchive.fragment import plain
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 
@@ -111,23 +117,23 @@ class CnaSpider(PublisherSpider):
     def parse_article(self, response: Response) -> Article:
         """Return the article."""
         root = tree(response)
-        story = first(root, "article.article")
-        if story is not None:
-            return self.since_2018(response, root, one(story, "div.centralContent"))
-        story = first(root, "div.news_content_new")
-        if story is not None:
-            return self.before_2018(response, root, story)
+        content = first(root, "article.article")
+        if content is not None:
+            return self.since_2018(response, root, one(content, "div.centralContent"))
+        content = first(root, "div.news_content_new")
+        if content is not None:
+            return self.before_2018(response, root, content)
         raise stranger(root, "neither article.article nor .news_content_new")
 
-    def before_2018(self, response: Response, root: Element, story: Element) -> Article:
+    def before_2018(self, response: Response, root: Element, content: Element) -> Article:
         """Read pages of 2013 and 2014: one paragraph, broken by pairs of line breaks."""
         facts = metas(root)
-        title = text(one(story, "h1"))
-        times = one(story, "div.date")
+        title = text(one(content, "h1"))
+        times = one(content, "div.date")
         published, modified = text(times).removeprefix("發稿時間：").split("最新更新：")
         trail = select(root, "div.bread > a:not(.rss_2)")
         first_published = instant(published, self.timezone)
-        body = self.whole(read_body(one(story, "div.box_0"), response.url, RULES), first_published)
+        body = self.whole(read_body(one(content, "div.box_0"), response.url, RULES), first_published)
         return self.article(
             response,
             url=canonical(root),
@@ -140,57 +146,49 @@ class CnaSpider(PublisherSpider):
             body=body.html,
         )
 
-    def since_2018(self, response: Response, root: Element, story: Element) -> Article:
+    def since_2018(self, response: Response, root: Element, content: Element) -> Article:
         """Read pages with ``.centralContent``; since 2023 they describe themselves in JSON-LD.
 
         Until 2020 the visible time is that of the last change, and only the meta elements state the first.
         """
         facts, about = metas(root), news_article(root)
-        title = text(one(story, "h1"))
-        paragraphs = one(story, "div.paragraph", axis="child")
+        title = text(one(content, "h1"))
+        paragraphs = one(content, "div.paragraph", axis="child")
         if self.expired in text(paragraphs):
             raise Refused("expired", "cut down to its first paragraph")
-        leads = [read_body(lead, response.url, RULES) for lead in select(story, "div.fullPic", axis="child")]
-        published = instant(self.stated("published", "Published", facts, about), self.timezone)
+        leads = [read_body(lead, response.url, RULES) for lead in select(content, "div.fullPic", axis="child")]
+        published = instant(stated("published", facts, about), self.timezone)
         body = self.whole(read_body(paragraphs, response.url, RULES), published)
         images = tuple(image for part in (*leads, body) for image in part.images)
         if not any("<a href" in lead.html for lead in leads):
             # The picture of a film that stands above the text is not looked for.
             self.check_photos(facts, about, images)
-        crumb = first(story, "div.breadcrumb > a:last-child")
+        crumb = first(content, "div.breadcrumb > a:last-child")
         return self.article(
             response,
             url=canonical(root),
             title=title,
             published=published,
-            modified=instant(self.stated("modified", "Modified", facts, about), self.timezone),
+            modified=instant(stated("modified", facts, about), self.timezone),
             section=about.get("articleSection") or text(crumb) or self.section_of(root, facts, title),
-            keywords=self.tags_of(story, about) if about else self.keywords_of(facts, title),
-            summary=tidy(about.get("about") or "")
-            or (facts.get("description") or facts.get("og:description", [""]))[0],
+            keywords=self.tags_of(content, about) if about else self.keywords_of(facts, title),
+            summary=tidy(about.get("about") or "") or meta(facts, "description", "og:description"),
             images=images,
             body="".join(part.html for part in (*leads, body)),
         )
 
-    def stated(self, property: str, word: str, facts: dict[str, list[str]], about: dict[str, str]) -> str:
-        """Return the time that a page states of its first publication or last change."""
-        told = facts.get(f"article:{property}_time") or [about.get(f"date{word}", "")]
-        return told[0] or facts.get(f"date{word}", [""])[0]
-
-    def check_photos(self, facts: dict[str, list[str]], about: dict[str, Any], images: tuple[Image, ...]) -> None:
+    def check_photos(self, facts: Facts, about: Json, images: tuple[Image, ...]) -> None:
         """Raise Drift if the page's data names photos that were not found in its text."""
-        found = {image.url.rpartition("/")[2] for image in images}
-        named = {url.rpartition("/")[2] for url in about.get("image", ()) if "/webphotos/" in url.lower()}
-        if named - found:
-            raise Drift(f"photos named in JSON-LD only: {sorted(named - found)}")
-        shared = facts.get("og:image", [""])[0]
-        if not about and not found and re.search(r"/\d{8}/", shared):
+        named = [url for url in about.get("image", ()) if "/webphotos/" in url.lower()]
+        check_pictures(named, [image.url for image in images], lambda url: url.rpartition("/")[2])
+        shared = meta(facts, "og:image")
+        if not about and not images and re.search(r"/\d{8}/", shared):
             raise Drift(f"no photo in the text, but {shared} is shared with it")
 
-    def tags_of(self, story: Element, about: dict[str, Any]) -> tuple[str, ...]:
+    def tags_of(self, content: Element, about: Json) -> tuple[str, ...]:
         """Return the keywords of pages since 2023, whose JSON-LD closes its list with the name of its type."""
-        named = about.get("keywords") or [text(tag).removeprefix("#") for tag in select(story, ".keywordTag > a")]
-        return tuple(dict.fromkeys(tidy(word) for word in named if word != "NewsArticle"))
+        named = about.get("keywords") or [text(tag).removeprefix("#") for tag in select(content, ".keywordTag > a")]
+        return once(word for word in named if word != "NewsArticle")
 
     def whole(self, body: Body, published: datetime) -> Body:
         """Return a body that closes with its day; raise Refused for one that was cut.
@@ -205,7 +203,7 @@ class CnaSpider(PublisherSpider):
         """Tell whether the day of publication, or one next to it, is in the text as a closing day is written."""
         own = published.astimezone(ZoneInfo(self.timezone)).date()
         days = {(own + timedelta(days=away)) for away in range(-2, 3)}
-        for year, month, number in ROC_DAY.findall(re.sub("<[^>]*>", "", body.html)):
+        for year, month, number in ROC_DAY.findall(plain(body.html)):
             try:
                 if date(int(year) + 1911, int(month), int(number)) in days:
                     return True
@@ -213,12 +211,12 @@ class CnaSpider(PublisherSpider):
                 continue
         return False
 
-    def section_of(self, root: Element, facts: dict[str, list[str]], title: str) -> str:
+    def section_of(self, root: Element, facts: Facts, title: str) -> str:
         """Return the section that follows the headline in ``T | 國際 | 重點新聞 | 中央社 CNA``."""
-        trail = facts["og:title"][0] if "og:title" in facts else text(first(root, "title"))
+        trail = meta(facts, "og:title") or text(first(root, "title"))
         return trail.removeprefix(title).strip(" |").split(" | ")[0]
 
-    def keywords_of(self, facts: dict[str, list[str]], title: str) -> tuple[str, ...]:
+    def keywords_of(self, facts: Facts, title: str) -> tuple[str, ...]:
         """Return the keywords of pages before 2023, which often are just the headline and end in general words."""
         if "keywords" not in facts:
             raise Drift("no meta keywords")
@@ -226,4 +224,4 @@ class CnaSpider(PublisherSpider):
         if tuple(named[-len(GENERAL) :]) == GENERAL:
             # ``…,News,新聞`` in 2020, ``…, News, 新聞`` in 2018.
             named = named[: -len(GENERAL)]
-        return tuple(dict.fromkeys(word for word in named if word and word != title))
+        return once(word for word in named if word != title)

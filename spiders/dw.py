@@ -28,12 +28,16 @@ from scrapy.http import Response
 from newsarchive.article import Article, Drift, Image, Refused
 from newsarchive.body import Body, Rules, read_body
 from newsarchive.extract import (
+    Facts,
+    Json,
     attribute,
+    check_pictures,
     day,
     first,
     instant,
     language,
     news_article,
+    once,
     one,
     parse,
     select,
@@ -42,11 +46,9 @@ from newsarchive.extract import (
     tidy,
     tree,
 )
-from newsarchive.fragment import figure, lead, web_address
+from newsarchive.fragment import figure, lead, plain, web_address
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
-
-Json = dict[str, Any]
 
 #: The last such part of an address; a headline may end like it: ``/en/covid-19/a-52904433``.
 KIND = re.compile(r"/([a-z]+)-\d+(?=/?(?:$|[?#]))")
@@ -58,7 +60,6 @@ LANGUAGES = {"zh": "zh-Hans", "zh-hans": "zh-Hans", "zh-hant": "zh-Hant"}
 
 SITE = "https://www.dw.com"
 TWEET = "https://twitter.com/i/status/"
-TAGS = re.compile(r"<[^>]*>")
 TOPIC = re.compile(r"/t-\d+$")
 #: ``/image/62170494_303.jpg``; until 2015 also ``/image/0,,17456545_303,00.jpg``.
 PICTURE = re.compile(r"/image/(?:0,\d*,)?(\d+)_[^/.]+\.(\w+)$")
@@ -158,18 +159,18 @@ def holds_no_picture(frame: Element) -> bool:
     return next(frame.iter("img"), None) is None and next(frame.iter("iframe", "blockquote"), None) is not None
 
 
-def link_tweets(story: Element) -> Element:
+def link_tweets(written: Element) -> Element:
     """Return the text with links for the places that scripts fill with tweets; most stand in the frame of a picture."""
-    if first(story, ".embeddedTweet") is None and not any(map(holds_no_picture, select(story, ".picBox"))):
-        return story
-    story = deepcopy(story)
-    for frame in filter(holds_no_picture, select(story, ".picBox")):
+    if first(written, ".embeddedTweet") is None and not any(map(holds_no_picture, select(written, ".picBox"))):
+        return written
+    written = deepcopy(written)
+    for frame in filter(holds_no_picture, select(written, ".picBox")):
         frame.attrib.clear()
-    for tweet in select(story, ".embeddedTweet"):
+    for tweet in select(written, ".embeddedTweet"):
         frame = tweet.getparent()
         place = frame if "picBox" in (frame.get("class") or "") else tweet
         become_link(place, TWEET + attribute(tweet, "id").removeprefix("twtr-"))
-    return story
+    return written
 
 
 def link_embeds(fragment: Element, things: Json, tongue: str) -> set[str]:
@@ -221,9 +222,9 @@ def address_of(root: Element) -> str:
     return address
 
 
-def head_of(root: Element) -> dict[str, list[str]]:
+def head_of(root: Element) -> Facts:
     """Return what is used of the meta elements, of which there are some hundred."""
-    facts: dict[str, list[str]] = {name: [] for name in HEAD}
+    facts: Facts = {name: [] for name in HEAD}
     for meta in root.iter("meta"):
         name = meta.get("property") or meta.get("name")
         if name in facts and (content := tidy(meta.get("content") or "")):
@@ -231,14 +232,9 @@ def head_of(root: Element) -> dict[str, list[str]]:
     return facts
 
 
-def teaser_of(facts: dict[str, list[str]]) -> str:
+def teaser_of(facts: Facts) -> str:
     """Return the teaser as the page's head repeats it."""
     return next(iter(facts["description"] + facts["og:description"]), "")
-
-
-def once(words: Iterable[str]) -> tuple[str, ...]:
-    """Return words in their order, each once, without empty ones."""
-    return tuple(dict.fromkeys(filter(None, map(tidy, words))))
 
 
 def names_in(told: str) -> tuple[str, ...]:
@@ -305,9 +301,9 @@ class DwSpider(PublisherSpider):
             path = f"/content/article/{self.id_of(address)}"
             held = next(held for key, held in app.items() if key.endswith(path))
             return self.since_2023(response, root, address, held["data"]["content"], {})
-        story = first(root, "div.longtextMobile")
-        if story is not None:
-            return self.mobile_2018(response, root, address, story)
+        written = first(root, "div.longtextMobile")
+        if written is not None:
+            return self.mobile_2018(response, root, address, written)
         if first(root, "div.rich-text") is not None:
             raise Drift("a page without the state that it is drawn from")
         raise stranger(root, "neither #bodyContent nor a state nor .longtextMobile")
@@ -321,11 +317,11 @@ class DwSpider(PublisherSpider):
         section = [*map(text, trail)][-1]
         return self.classic(response, root, address, content, one(column, ".longText"), frames, len(films), section)
 
-    def mobile_2018(self, response: Response, root: Element, address: str, story: Element) -> Article:
+    def mobile_2018(self, response: Response, root: Element, address: str, written: Element) -> Article:
         """Read the pages of m.dw.com, which are classic ones cut down."""
         column = one(root, "div.article")
-        frames = [frame for frame in select(column, ".picBox") if story not in frame.iterancestors()]
-        return self.classic(response, root, address, column, story, frames, 0, text(one(column, "h4")))
+        frames = [frame for frame in select(column, ".picBox") if written not in frame.iterancestors()]
+        return self.classic(response, root, address, column, written, frames, 0, text(one(column, "h4")))
 
     def classic(
         self,
@@ -333,7 +329,7 @@ class DwSpider(PublisherSpider):
         root: Element,
         address: str,
         content: Element,
-        story: Element,
+        written: Element,
         frames: list[Element],
         films: int,
         section: str,
@@ -350,14 +346,14 @@ class DwSpider(PublisherSpider):
             raise Drift(f"{len(told)} lists of facts, or not the same")
         if facts["keywords"] and not told[0]["keywords"]:
             raise Drift(f"keywords in the page's head only: {facts['keywords']}")
-        return self.story(
+        return self.composed(
             response,
             root,
             address,
             shared=shared,
             films=films,
             leads=[classic_picture(frame, address) for frame in frames],
-            text=self.body(link_tweets(story), address, CLASSIC),
+            text=self.body(link_tweets(written), address, CLASSIC),
             title=text(one(content, "h1")),
             published=instant(about["datePublished"], self.timezone) if about else day(told[0]["day"]),
             modified=instant(about["dateModified"], self.timezone) if about else None,
@@ -386,7 +382,7 @@ class DwSpider(PublisherSpider):
             raise Drift(f"in the text by its state, but not found there: {sorted(lost)}")
         leads = [lead_of(link, known(link["target"])) for link in [known(content.get("mainContentImageLink"))] if link]
         published = content.get("firstPublicationDate") or news_article(root).get("datePublished")
-        return self.story(
+        return self.composed(
             response,
             root,
             address,
@@ -411,7 +407,7 @@ class DwSpider(PublisherSpider):
         written = one(area, "div.rich-text")
         frames = [frame for frame in select(area, "figure") if written not in frame.iterancestors()]
         buttons = [link for link in root.iter("a") if link.get("role") == "button"]
-        return self.story(
+        return self.composed(
             response,
             root,
             address,
@@ -433,10 +429,10 @@ class DwSpider(PublisherSpider):
         if "dw.chinese" not in body.html:
             return body
         paragraphs = re.compile(r"<p>(.*?)</p>")
-        html = paragraphs.sub(lambda p: "" if TAGS.sub("", p[1]) in PROMOTION else p[0], body.html)
+        html = paragraphs.sub(lambda p: "" if plain(p[1]) in PROMOTION else p[0], body.html)
         return Body(html, body.images)
 
-    def story(
+    def composed(
         self,
         response: Response,
         root: Element,
@@ -454,9 +450,7 @@ class DwSpider(PublisherSpider):
         Raises Drift if a picture that the page is shared with was not found; that of a film is not looked for.
         """
         images = (*leads, *text.images)
-        lost = {number_of(image) for image in shared} - {number_of(image.url) for image in images} - {""}
-        if len(lost) > films:
-            raise Drift(f"pictures that are shared with the page, but not on it: {sorted(lost)}")
+        check_pictures(shared, [image.url for image in images], number_of, spare=films)
         if not text.html:
             raise Drift("no text")
         tag = language(root)

@@ -30,27 +30,31 @@ from scrapy.http import Response
 from newsarchive.article import Article, Drift, Image, Refused
 from newsarchive.body import Body, Rules, read_body
 from newsarchive.extract import (
+    Facts,
+    Json,
     attribute,
     canonical,
+    check_pictures,
     first,
     instant,
     language,
     largest,
+    meta,
     metas,
     news_article,
+    once,
     one,
     script_json,
     select,
+    solid,
+    stated,
     text,
     tidy,
     tree,
 )
-from newsarchive.fragment import figure, link, web_address
+from newsarchive.fragment import figure, link, plain, web_address
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
-
-Facts = dict[str, list[str]]
-Json = dict[str, Any]
 
 #: What hosts tell of the language where the path does not and the host is no language code; the oldest were French.
 LANGUAGE_OF_HOST = {"www": "fr", "amp": "fr", "m": "fr", "chinese": "cn", "www.chinese": "cn", "trad.cn": "tw"}
@@ -176,50 +180,50 @@ class RfiSpider(PublisherSpider):
     def parse_article(self, response: Response) -> Article:
         """Return the article."""
         root = tree(response)
-        story = next(root.iter("article"), None)
-        if story is not None and "article-page" in attribute(story, "class").split():
-            return self.before_2020(response, root, story)
+        element = next(root.iter("article"), None)
+        if element is not None and "article-page" in attribute(element, "class").split():
+            return self.before_2020(response, root, element)
         layer = first(root, "script#datalayer")
         if layer is not None:
-            return self.since_2020(response, root, story, script_json(layer))
+            return self.since_2020(response, root, element, script_json(layer))
         raise stranger(root, "neither article.article-page nor #datalayer")
 
-    def before_2020(self, response: Response, root: Element, story: Element) -> Article:
+    def before_2020(self, response: Response, root: Element, element: Element) -> Article:
         """Read pages with ``article.article-page``; they state their times rightly in meta elements only."""
         facts, about, url = metas(root), news_article(root), self.address_of(root)
         if not about:
             raise Drift("no JSON-LD")
-        opening, media = first(story, "div.intro"), first(story, "div.media")
+        opening, media = first(element, "div.intro"), first(element, "div.media")
         lead = self.lead_of(opening, url)
         photos = () if media is None else (photo_before_2020(media, url),)
-        body = self.filled(read_body(one(story, "div[itemprop=articleBody]"), url, RULES), "texte")
+        body = self.filled(read_body(one(element, "div[itemprop=articleBody]"), url, RULES), "texte")
         images = (*lead.images, *photos, *body.images)
         self.check_lead(opening, facts, about, body)
         self.check_pictures(facts, about, images)
         return self.article(
             response,
             url=url,
-            id=story.get("data-bo-nid") or self.tms_id(root),
-            title=text(one(story, "h1")),
+            id=element.get("data-bo-nid") or self.tms_id(root),
+            title=text(one(element, "h1")),
             published=instant(self.fact(facts, "article:published_time"), self.timezone),
             modified=instant(self.fact(facts, "article:modified_time"), self.timezone),
             language=self.language_of(root, facts),
-            section=about.get("articleSection") or facts.get("article:section", [""])[0],
+            section=about.get("articleSection") or meta(facts, "article:section"),
             authors=self.persons(about.get("author", ())),
-            keywords=tuple(dict.fromkeys(self.words(about.get("keywords")) or facts.get("article:tag", ()))),
+            keywords=once(self.words(about.get("keywords"))) or once(facts.get("article:tag", ())),
             summary=text(opening),
             images=images,
             body=lead.html + "".join(map(figure, photos)) + body.html,
         )
 
-    def since_2020(self, response: Response, root: Element, story: Element | None, layer: Json) -> Article:
+    def since_2020(self, response: Response, root: Element, element: Element | None, layer: Json) -> Article:
         """Read pages with ``#datalayer``, news and shows; since 2025 only the classes of pictures differ."""
         self.refuse_others(layer)
-        if story is None:
+        if element is None:
             raise Drift("no article element")
         facts, about, url = metas(root), news_article(root), self.address_of(root)
         # A show may have headline, lead and sound in a header of its own, next to the article element.
-        page = story.getparent()
+        page = element.getparent()
         opening, media = first(page, "p.t-content__chapo"), first(page, "div.t-content__main-media")
         lead = self.lead_of(opening, url)
         shown = Body("") if media is None else read_body(media, url, RULES)
@@ -229,18 +233,18 @@ class RfiSpider(PublisherSpider):
         if "<a href" not in shown.html:
             # With a film in its place, the page is shared with the picture of that.
             self.check_pictures(facts, about, images, page if layer["content_type"] == "edition" else None)
-        keywords = tuple(dict.fromkeys(tidy(tag["name"]) for tag in layer["tags"] or ()))
-        changed = self.stated("modified", facts, about)
+        keywords = once(tag["name"] for tag in layer["tags"] or ())
+        changed = stated("modified", facts, about)
         html = lead.html + shown.html + body.html
         return self.article(
             response,
             url=url,
             id=layer["content_id"],
             title=text(one(page, "h1")),
-            published=instant(self.stated("published", facts, about), self.timezone),
+            published=instant(stated("published", facts, about), self.timezone),
             modified=instant(changed, self.timezone) if changed else None,
             language=self.language_of(root, facts),
-            section=facts.get("article:section", [""])[0] or self.section_of(facts, keywords, layer),
+            section=meta(facts, "article:section") or self.section_of(facts, keywords, layer),
             authors=self.persons(layer["authors"] or about.get("author", ())),
             keywords=keywords,
             summary=text(opening),
@@ -288,25 +292,21 @@ class RfiSpider(PublisherSpider):
 
     def check_lead(self, opening: Element | None, facts: Facts, about: Json, body: Body) -> None:
         """Raise Drift if no lead was found, and the page's data describes it in words that are not in the text."""
-        told = about.get("description") or facts.get("og:description", [""])[0]
-        described = self.squeezed(unescape(told)).rstrip("….")
-        if not text(opening) and described not in self.squeezed(unescape(body.html)):
+        described = self.words_in(about.get("description") or meta(facts, "og:description")).rstrip("….")
+        if not text(opening) and described not in self.words_in(body.html):
             raise Drift(f"no lead, but a description: {described[:40]!r}")
 
-    def squeezed(self, html: str) -> str:
-        """Return the text of a fragment without white space."""
-        return "".join(re.sub("<[^>]*>", "", html).split())
+    def words_in(self, html: str) -> str:
+        """Return the text of a fragment without white space; descriptions may be escaped twice."""
+        return solid(plain(unescape(html)))
 
     def check_pictures(self, facts: Facts, about: Json, images: tuple[Image, ...], show: Element | None = None) -> None:
         """Raise Drift if the page's data names a picture that was found nowhere; a show's own lies in its header."""
-        cards = "//static.rfi.fr/"
-        for named in {*facts.get("og:image", ()), about.get("thumbnailUrl") or cards}:
-            shown = {self.identity(image.url) for image in images}
-            if cards in named or self.identity(named) in shown:
-                continue
-            headed = [] if show is None else select(show, ".o-podcast-header img")
-            if self.identity(named) not in {self.identity(largest(img, "")) for img in headed}:
-                raise Drift(f"a picture named in the page's data only: {named}")
+        named = [*facts.get("og:image", ()), about.get("thumbnailUrl") or ""]
+        headed = [] if show is None else select(show, ".o-podcast-header img")
+        shown = [*(image.url for image in images), *(largest(img, "") for img in headed)]
+        # Pages without a picture are shared with a card that names the publisher.
+        check_pictures((url for url in named if "//static.rfi.fr/" not in url), shown, self.identity)
 
     def identity(self, address: str) -> str:
         """Return what the addresses of all sizes of a picture have in common."""
@@ -324,10 +324,6 @@ class RfiSpider(PublisherSpider):
             raise Drift("a sound is the main medium, but there is none")
         return link(address) if address and escape(address) not in html else ""
 
-    def stated(self, event: str, facts: Facts, about: Json) -> str:
-        """Return the time of an event; empty if the page does not state it."""
-        return (facts.get(f"article:{event}_time") or [about.get(f"date{event.title()}", "")])[0]
-
     def fact(self, facts: Facts, name: str) -> str:
         """Return the value of a meta element; raise Drift if there is none."""
         if name not in facts:
@@ -341,13 +337,13 @@ class RfiSpider(PublisherSpider):
 
     def section_of(self, facts: Facts, keywords: tuple[str, ...], layer: Json) -> str:
         """Return the section that precedes show and keywords in the meta element of keywords, if there is one."""
-        words = facts.get("keywords", [""])[0].split(",")
+        words = meta(facts, "keywords").split(",")
         leading = words[: len(words) - len(keywords)]
         return leading[0] if len(leading) > (layer["content_type"] == "edition") else ""
 
     def words(self, told: Any) -> list[str]:
         """Return keywords of JSON-LD, which are a list or, with commas between them, one string."""
-        return [word for word in map(tidy, told.split(",") if isinstance(told, str) else told or ()) if word]
+        return told.split(",") if isinstance(told, str) else told or []
 
     def persons(self, authors: Any) -> tuple[str, ...]:
         """Return those who sign besides the publisher, in the words of the page (``旧金山特约记者 王山``)."""

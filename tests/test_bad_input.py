@@ -188,9 +188,7 @@ def cases(server: Server) -> dict[str, tuple[str, Callable[[str], list[Answer]]]
         "big5": ("encoding", lambda id: [reply(cna_page(id, head='<meta charset="big5">').encode("big5", "replace"))]),
         "controls": (
             "article",
-            lambda id: [
-                reply(cna_page(id, title="河\x00岸\x01步\x1f道\x7f", paragraphs=("\x00第\x02一\x0b段", "1130115")))
-            ],
+            lambda id: [reply(controls(id))],
         ),
         # shapes
         "2000-deep": ("too-deep", lambda id: inside(id, "<b>" * 2000 + "深" + "</b>" * 2000)),

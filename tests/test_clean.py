@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -220,10 +220,10 @@ def test_anything_is_cleaned_once_and_for_all() -> None:
 def test_time_is_bounded(body: str) -> None:
     """A sanitiser alone takes minutes, or all memory, over some of these."""
     hostile = "".join(body.format(number) for number in range(10_000))
-    start = perf_counter()
+    start = process_time()
     with suppress(Refused):
         cleaned(hostile)
-    assert perf_counter() - start < 3
+    assert process_time() - start < 3
 
 
 def solid(body: str) -> str:

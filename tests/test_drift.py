@@ -44,4 +44,6 @@ def test_no_attack_makes_a_poorer_article(
     record_property("total:of them noticed, or without effect", number - len(bad))
     record_property("total:of them on what a page says in one place only", len(missed))
     assert [line for line in bad if line not in missed] == []
+    listed = [entry for entry in SAID_ONCE if entry.startswith(f"{publisher}/{fixture.name}: ")]
+    assert [entry for entry in listed if not any(f"{publisher}/{line}".startswith(entry) for line in missed)] == []
     assert number > 0

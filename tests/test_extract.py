@@ -8,21 +8,24 @@ from lxml.etree import _Element as Element
 from newsarchive.article import Drift, Refused
 from newsarchive.extract import (
     canonical,
+    check_pictures,
     day,
     first,
     instant,
     json_ld,
     language,
     largest,
+    meta,
     metas,
     news_article,
+    once,
     one,
     parse,
     script_json,
     select,
     state,
+    stated,
     text,
-    texts,
     tidy,
 )
 
@@ -86,7 +89,7 @@ def test_elements_are_found_by_selector() -> None:
 def test_text_is_tidied_and_keeps_the_newsrooms_spaces() -> None:
     assert tidy(" a\n\t b\x00\x01 \u3000c  d ") == "a b \u3000c  d"
     assert tidy("lone \ud800 half") == "lone \ufffd half"
-    assert texts(select(page("<p>x<p> <p>x<p>y"), "p")) == ("x", "y")
+    assert once(["x", " ", "x\n", "y"]) == ("x", "y")
     assert text(None) == ""
 
 
@@ -95,6 +98,30 @@ def test_metas_are_listed_under_each_of_their_names() -> None:
         "<meta name=a content=1><meta property=a content=2><meta itemprop=b content=' '><meta itemprop=c content=3>"
     )
     assert metas(root) == {"a": ["1", "2"], "c": ["3"]}
+    assert (meta(metas(root), "b", "a", "c"), meta(metas(root), "b")) == ("1", "")
+
+
+@pytest.mark.parametrize(
+    ("facts", "about", "time"),
+    [
+        ({"article:published_time": ["1"], "datePublished": ["3"]}, {"datePublished": "2"}, "1"),
+        ({"datePublished": ["3"]}, {"datePublished": "2"}, "2"),
+        ({"datePublished": ["3"]}, {"datePublished": None}, "3"),
+        ({"article:modified_time": ["1"]}, {"dateModified": "2"}, ""),
+    ],
+)
+def test_meta_times_come_before_json_ld(facts: dict[str, list[str]], about: dict[str, str], time: str) -> None:
+    assert stated("published", facts, about) == time
+
+
+def test_pictures_that_only_data_names_are_drift() -> None:
+    def name(address: str) -> str:
+        return address.rpartition("/")[2]
+
+    check_pictures(["/big/a.jpg", ""], ["/small/a.jpg", "/b.jpg"], name)
+    check_pictures(["/c.jpg"], [], name, spare=1)
+    with pytest.raises(Drift, match=r"c\.jpg"):
+        check_pictures(["/a.jpg", "/c.jpg"], ["/a.jpg"], name)
 
 
 def test_json_ld_of_several_scripts_lists_and_graphs() -> None:

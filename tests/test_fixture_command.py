@@ -3,9 +3,11 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from places import CHECKOUT
@@ -19,10 +21,22 @@ SITEMAP = "https://www.cna.com.tw/GoogleNewsSitemap_fromRemote_cfp.xml"
 
 def fixture(server: Server, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command with a server in the publisher's place."""
-    command = [sys.executable, "-m", "scrapy", "fixture", "cna", "--folder", str(folder), *arguments]
-    command += ["-s", "DOWNLOAD_DELAY=0", "-s", "BACKOFF_START=0", "-s", "RETRY_TIMES=1"]
-    environment = {**os.environ, "http_proxy": server.url, "no_proxy": ""}
-    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120)
+    settings = ["-s", "DOWNLOAD_DELAY=0", "-s", "BACKOFF_START=0", "-s", "RETRY_TIMES=1"]
+    command = ["fixture", "cna", "--folder", str(folder), *arguments, *settings]
+    return scrapy(folder, *command, http_proxy=server.url, no_proxy="")
+
+
+def scrapy(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project in another folder, where spiders of its own may lie."""
+    path = os.pathsep.join([str(folder), str(CHECKOUT)])
+    return subprocess.run(
+        [sys.executable, "-m", "scrapy", *arguments],
+        cwd=folder,
+        env={**os.environ, "SCRAPY_SETTINGS_MODULE": "newsarchive.settings", "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.fixture
@@ -58,7 +72,7 @@ def test_a_page_is_saved_as_it_came_over_the_wire_and_read(folder: Path) -> None
     assert "Set-Cookie" not in expected["headers"]
     assert expected["article"]["id"] == "202308230101"
     assert "cna/plain: article" in done.stdout
-    assert not (CHECKOUT / "archive" / "_posts" / "cna" / "2023" / "2023-08-23-202308230101.md").exists()
+    assert not (folder / "archive").exists()
 
 
 def test_own_text_is_saved_in_place_of_the_publishers(folder: Path) -> None:
@@ -85,7 +99,59 @@ def test_what_cannot_be_had_is_said_and_leaves_nothing(folder: Path) -> None:
     assert sorted(path.name for path in (folder / "cna").iterdir()) == before
 
 
-def test_a_wrong_publisher_or_file_is_said_and_nothing_is_done(folder: Path, tmp_path: Path) -> None:
+def test_listings_are_saved_as_such_and_robots_txt_beside_them(folder: Path) -> None:
+    (folder / "cna" / "robots.txt").unlink()
+    (folder / "cna" / "robots.expected.json").unlink()
     with serving() as server:
-        done = fixture(server, folder, str(tmp_path / "absent.html"))
-    assert (done.returncode, "no such file" in done.stderr + done.stdout) == (2, True)
+        server.answer("http://www.cna.com.tw/robots.txt", reply("", type="text/plain"))
+        server.answer("http://www.cna.com.tw/more.xml", reply((folder / "cna" / "listing.xml").read_bytes()))
+        done = fixture(server, folder, "--listing", "http://www.cna.com.tw/more.xml")
+    robots, listing = (
+        json.loads((folder / "cna" / f"{name}.expected.json").read_text()) for name in ("robots", "listing-2")
+    )
+    assert (robots["url"], (folder / "cna" / "robots.txt").read_bytes()) == ("http://www.cna.com.tw/robots.txt", b"")
+    assert (listing["url"], listing["listing"]) == ("http://www.cna.com.tw/more.xml", True)
+    # The listing of the spider itself is asked for by https.
+    assert "no fixture answers https://www.cna.com.tw/robots.txt" in done.stdout
+    assert (done.returncode, "error" in listing) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["absent.html"], "no such file"),
+        (["nameless.html"], "nameless.html: no canonical address; give it with --url"),
+        (["--name", "one", "nameless.html", "nameless.html"], "--name and --url are for one page"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_done(folder: Path, arguments: list[str], told: str) -> None:
+    (folder / "nameless.html").write_text("<p>x")
+    arguments = [str(folder / argument) if argument.endswith(".html") else argument for argument in arguments]
+    before = sorted(folder.rglob("*"))
+    with serving() as server:
+        done = fixture(server, folder, *arguments)
+    assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_spider_of_the_readme_needs_nothing_but_fixtures(tmp_path: Path) -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "example.py").write_text(dedent(re.search("( +)```python\n(.*?) +```", readme, re.DOTALL)[2]))
+    about = {"@type": "NewsArticle", "headline": "Rain", "datePublished": "2024-01-15T10:00:00"}
+    host, listing = "https://www.example.com", "https://www.example.com/news-sitemap.xml"
+    head = f"<link rel=canonical href={host}/world/7><script type=application/ld+json>{json.dumps(about)}</script>"
+    text = "<article><div class=text><p>Wet.</p><div class=related>Sun</div></div></article>"
+    for file, body, arguments in (
+        ("rain.html", f"<html>{head}{text}", ["--name", "rain"]),
+        ("map.xml", f"<urlset><url><loc>{host}/world/7</loc></url></urlset>", ["--listing", "--url", listing]),
+        ("robots.txt", "", ["--name", "robots", "--url", f"{host}/robots.txt"]),
+    ):
+        (tmp_path / file).write_text(body)
+        done = scrapy(tmp_path, "fixture", "example", file, *arguments, "-s", "SPIDER_MODULES=own")
+        assert "Traceback" not in done.stderr
+    assert sorted(done.stdout.splitlines()) == ["example/listing: links", "example/rain: article"]
+    assert not (tmp_path / "archive").exists()
+    done = scrapy(tmp_path, "replay", "-s", "SPIDER_MODULES=own")
+    assert (done.returncode, "example: 1 articles (1 stored" in done.stdout) == (0, True), done.stdout
+    assert "<p>Wet.</p>\n" in next((tmp_path / "archive").rglob("*-7.md")).read_text()

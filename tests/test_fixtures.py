@@ -100,8 +100,15 @@ def test_each_publisher_has_a_dozen_fixtures_named_for_their_case(publisher: str
     assert [name for name in names if name.strip("0123456789-") == ""] == []
 
 
+@pytest.mark.parametrize("publisher", PUBLISHERS)
+def test_each_fixture_is_looked_at(publisher: str) -> None:
+    """Of two with one address only the last would answer, and one that says no end is met by any."""
+    found = list(load(FIXTURES / publisher))
+    assert len({fixture.url for fixture in found}) == len(found)
+    assert [fixture.name for fixture in found if not fixture.ending and fixture.page.suffix != ".txt"] == []
+
+
 def test_read_prints_articles_and_refusals_as_json_lines() -> None:
-    pages = {end: fixture for _, fixture in fixtures() for end in fixture.ending if fixture.page.parent.name == "cna"}
     whole = next(f for f in load(FIXTURES / "cna") if "article" in f.expected and not f.expected.get("headers"))
     expired = next(f for f in load(FIXTURES / "cna") if f.expected.get("error") == "expired")
     done = scrapy("read", "cna", str(whole.page), str(expired.page))
@@ -110,7 +117,11 @@ def test_read_prints_articles_and_refusals_as_json_lines() -> None:
     assert (second["file"], second["refused"]) == (str(expired.page), "expired")
     assert done.returncode == 1
     assert scrapy("read", "cna", str(whole.page)).returncode == 0
-    assert pages
+
+
+def test_read_names_the_publishers() -> None:
+    done = scrapy("read", "nobody", "x.html")
+    assert (done.returncode, "name a publisher: cna, " in done.stderr) == (2, True)
 
 
 def test_spider_file_class_name_and_folder_agree() -> None:

@@ -64,10 +64,10 @@ def test_a_tag_of_many_attributes_is_refused_at_once(way: str) -> None:
     if way in ("quotes in values",):
         tag = tag.replace(b'">', b'"')
     for page in around(tag):
-        began = time.perf_counter()
+        began = time.process_time()
         with pytest.raises(Refused, match="too-many-attributes"):
             refuse_long_tag(page)
-        assert time.perf_counter() - began < 0.5
+        assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -112,9 +112,9 @@ def test_what_passes_is_what_the_parser_finds_short() -> None:
     ids=lambda page: repr(page[:12]),
 )
 def test_the_check_itself_takes_no_time(page: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     _holds_long_tag(page)
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8
 
 
 @pytest.mark.parametrize(

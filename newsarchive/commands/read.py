@@ -42,10 +42,10 @@ class Command(ScrapyCommand):
             raise UsageError
         assert self.settings is not None
         self.steps = [load_object(step) for step in self.settings.getlist("READ_STEPS")]
-        try:
-            spider: PublisherSpider = get_spider_loader(self.settings).load(args[0])()  # type: ignore[assignment]
-        except KeyError as error:
-            raise UsageError(f"no publisher {args[0]!r}; `scrapy list` names them", print_help=False) from error
+        loader = get_spider_loader(self.settings)
+        if args[0] not in loader.list():
+            raise UsageError(f"name a publisher: {', '.join(loader.list())}", print_help=False)
+        spider: PublisherSpider = loader.load(args[0])()  # type: ignore[assignment]
         self.exitcode = 0
         for file in map(Path, args[1:]):
             print(json.dumps(self.read(spider, file, opts.url), ensure_ascii=False), flush=True)

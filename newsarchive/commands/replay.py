@@ -51,10 +51,10 @@ class Command(ScrapyCommand):
         reasons: Counter[str] = Counter()
         for replay in replays:
             reasons.update(refusals(replay.stats))
-        print("\nrefused, as the fixtures expect:")
+        wrong = [line for replay in replays for line in replay.failures()]
+        print("\nrefused:" if wrong else "\nrefused, as the fixtures expect:")
         for name, count in sorted(reasons.items()):
             print(f"{count:6}  {name}")
-        wrong = [line for replay in replays for line in replay.failures()]
         for line in wrong:
             print(f"FAILED {line}")
         assert self.settings is not None
