@@ -293,7 +293,7 @@ class _Reader:
     def enter_unknown(self, node: Element) -> _End:
         """Look inside a wrapper without a name, or one that holds known things only; raise Drift for any other."""
         anonymous = node.tag in ("div", "center", "section") and not node.get("class") and not node.get("id")
-        if anonymous or self.kind(node) == "unwrap" or self.only_known(node):
+        if anonymous or self.kind(node) == "unwrap" or ("-" not in node.tag and self.only_known(node)):
             return self.enter_paragraph(node, "p")
         names = " ".join(filter(None, (node.get("id"), node.get("class"))))
         raise Drift(f"unknown <{node.tag}> {names!r} in the body: {text(node)[:40]!r}")
@@ -310,6 +310,9 @@ class _Reader:
                 if not PROVIDERS.search(_embedded(child, self.base)):
                     return False
             elif child.tag in ("img", "amp-img") and not self.kind(child):
+                return False
+            elif "-" in child.tag and child.tag not in SILENT and not self.kind(child):
+                # A script draws something in the place of such an element.
                 return False
             elif child.tag not in SILENT | {"blockquote"} and not self.kind(child):
                 inside += _children(child)

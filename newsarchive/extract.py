@@ -34,6 +34,7 @@ __all__ = [
     "check_pictures",
     "day",
     "first",
+    "headline",
     "instant",
     "json_ld",
     "language",
@@ -161,6 +162,22 @@ def solid(value: str) -> str:
 def once(words: Iterable[str]) -> tuple[str, ...]:
     """Return words in their order, tidied, each once, without empty ones."""
     return tuple(dict.fromkeys(filter(None, map(tidy, words))))
+
+
+def headline(node: Element) -> str:
+    """Return the text of the first ``h1``; raise Drift if there is none, or another that the page is titled with."""
+    titles = [text(title) for title in select(node, "h1")]
+    if not titles:
+        raise Drift("no h1")
+    if len(set(titles)) > 1:
+        # Classic pages of DW write other quotation marks in their title.
+        head, *words = (
+            re.sub(r"\W", "", said) for said in (text(first(node.getroottree().getroot(), "title")), *titles)
+        )
+        titled = [word in head for word in words]
+        if not titled[0] and any(titled[1:]):
+            raise Drift(f"several headlines: {titles}")
+    return titles[0]
 
 
 def attribute(node: Element | None, *names: str) -> str:

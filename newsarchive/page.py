@@ -8,7 +8,7 @@ from scrapy.http import Response
 from newsarchive.article import Refused
 from newsarchive.extract import attribute, first, select, text
 
-__all__ = ["MAX_SIZE", "is_utf8", "refuse_long_tag", "refuse_unreadable", "stranger"]
+__all__ = ["MAX_SIZE", "is_utf8", "is_whole", "refuse_long_tag", "refuse_unreadable", "stranger"]
 
 #: Bytes; the largest page seen has 0.55 MB. Also the limit for downloads.
 MAX_SIZE = 8 * 1024 * 1024
@@ -50,6 +50,11 @@ def is_utf8(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def is_whole(body: bytes) -> bool:
+    """Tell whether a page's mark-up is closed, as that of every page seen is, or ends before; comments may follow."""
+    return body.rfind(b"</html") >= 0 or b"</HTML" in body
 
 
 def refuse_long_tag(body: bytes) -> None:

@@ -33,8 +33,11 @@ post_written = object()
 
 #: What a publisher may do at any time: an article that is gone is not a failed run.
 GONE = ("status-404", "status-410", "status-451")
-#: Refusals that say "somebody has to look": a layout changed, or a page broke the reader.
-ALARMS = ("drift", "unknown-layout", "unreadable", "encoding", "body-lost")
+#: Refusals that say "somebody has to look": a layout changed, a page broke the reader, or we are kept out, as by a 403.
+ALARMS = (
+    *("drift", "unknown-layout", "unreadable", "encoding", "body-lost", "truncated", "no-time", "bad-time"),
+    *("challenge", "consent"),
+)
 
 
 class RunExtension:

@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Drift, Refused
 from newsarchive.listing import Link, read_listing
-from newsarchive.page import is_utf8, refuse_unreadable
+from newsarchive.page import is_utf8, is_whole, refuse_unreadable
 from newsarchive.run import article_ended, asked, first_asked, listing_ended
 
 __all__ = ["PublisherSpider"]
@@ -128,6 +128,9 @@ class PublisherSpider(Spider):
             # Pages are other people's data of any shape, and each must end counted. The cause stays attached.
             reason = "unreadable" if is_utf8(response.body) else "encoding"
             raise Refused(reason, f"{type(error).__name__}: {error}") from error
+        if not is_whole(response.body):
+            # Without a Content-Length, nothing else tells that an answer was cut; the text may go on.
+            raise Refused("truncated", "the page does not end with </html>")
         if "\ufffd" in article.title + article.body and not is_utf8(response.body):
             raise Refused("encoding", "the text holds characters that are not UTF-8")
         captured = _meta(response).get("captured") or datetime.now(UTC)

@@ -1,6 +1,8 @@
 """Writes an article as a Jekyll post: whole or not at all, and only if it says something new."""
 
 import os
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Literal, Self
@@ -25,6 +27,8 @@ def write(file: Path, content: bytes) -> Ending:
     file.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".tmp", delete=False) as draft:
         try:
+            # Held until the draft has become the file, or its writer is gone.
+            flock(draft, LOCK_EX)
             draft.write(content)
             draft.flush()
             os.fchmod(draft.fileno(), 0o644)
@@ -41,6 +45,14 @@ def write(file: Path, content: bytes) -> Ending:
     return "stored" if old is None else "revised"
 
 
+def sweep(folder: Path) -> None:
+    """Remove the drafts below a folder whose writers were killed; a living writer holds its draft locked."""
+    for name in folder.rglob(".*.tmp"):
+        with suppress(FileNotFoundError, BlockingIOError), name.open("rb") as draft:
+            flock(draft, LOCK_EX | LOCK_NB)
+            name.unlink()
+
+
 class WritePostPipeline:
     """Writes each article below the archive folder and counts it as stored, revised or unchanged."""
 
@@ -52,6 +64,10 @@ class WritePostPipeline:
     def from_crawler(cls, crawler: Crawler) -> Self:
         """Return the pipeline for a crawler."""
         return cls(crawler)
+
+    def open_spider(self) -> None:
+        """Remove what a killed run left."""
+        sweep(self.folder / "_posts" / self.crawler.spider.name)
 
     def process_item(self, item: Article) -> Article:
         """Write the article's post."""

@@ -29,6 +29,7 @@ from newsarchive.extract import (
     canonical,
     check_pictures,
     first,
+    headline,
     instant,
     largest,
     meta,
@@ -128,7 +129,7 @@ class CnaSpider(PublisherSpider):
     def before_2018(self, response: Response, root: Element, content: Element) -> Article:
         """Read pages of 2013 and 2014: one paragraph, broken by pairs of line breaks."""
         facts = metas(root)
-        title = text(one(content, "h1"))
+        title = headline(content)
         times = one(content, "div.date")
         published, modified = text(times).removeprefix("發稿時間：").split("最新更新：")
         trail = select(root, "div.bread > a:not(.rss_2)")
@@ -152,7 +153,7 @@ class CnaSpider(PublisherSpider):
         Until 2020 the visible time is that of the last change, and only the meta elements state the first.
         """
         facts, about = metas(root), news_article(root)
-        title = text(one(content, "h1"))
+        title = headline(content)
         paragraphs = one(content, "div.paragraph", axis="child")
         if self.expired in text(paragraphs):
             raise Refused("expired", "cut down to its first paragraph")
@@ -187,7 +188,9 @@ class CnaSpider(PublisherSpider):
 
     def tags_of(self, content: Element, about: Json) -> tuple[str, ...]:
         """Return the keywords of pages since 2023, whose JSON-LD closes its list with the name of its type."""
-        named = about.get("keywords") or [text(tag).removeprefix("#") for tag in select(content, ".keywordTag > a")]
+        named = about.get("keywords") or [
+            text(tag).removeprefix("#") for tag in select(content, ".articlekeywordGroup > *")
+        ]
         return once(word for word in named if word != "NewsArticle")
 
     def whole(self, body: Body, published: datetime) -> Body:
@@ -214,7 +217,8 @@ class CnaSpider(PublisherSpider):
     def section_of(self, root: Element, facts: Facts, title: str) -> str:
         """Return the section that follows the headline in ``T | 國際 | 重點新聞 | 中央社 CNA``."""
         trail = meta(facts, "og:title") or text(first(root, "title"))
-        return trail.removeprefix(title).strip(" |").split(" | ")[0]
+        # Shared under another headline, a page says nothing about where its own ends.
+        return trail.removeprefix(title).strip(" |").split(" | ")[0] if trail.startswith(title) else ""
 
     def keywords_of(self, facts: Facts, title: str) -> tuple[str, ...]:
         """Return the keywords of pages before 2023, which often are just the headline and end in general words."""

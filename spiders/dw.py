@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
+from html import escape
 from typing import Any
 from urllib.parse import urljoin
 
@@ -34,6 +35,7 @@ from newsarchive.extract import (
     check_pictures,
     day,
     first,
+    headline,
     instant,
     language,
     news_article,
@@ -100,7 +102,7 @@ def classic_picture(frame: Element, base: str) -> Image:
     """Read a picture of a classic page: all words in its frame are the caption."""
     image = one(frame, "img")
     width, height = (int(re.sub(r"\D.*", "", image.get(name) or "") or 0) for name in ("width", "height"))
-    return Image(url=photo(attribute(image, "src"), portrait=height > width), caption=text(frame))
+    return Image(url=photo(attribute(image, "src"), portrait=0 < width < height), caption=text(frame))
 
 
 def picture(frame: Element, base: str) -> Image:
@@ -265,6 +267,8 @@ def list_of_facts(facts: Element) -> Json:
             told["topics"] = once(map(text, links))
         elif value and not value.startswith("http"):
             # All other facts are links, in every language.
+            if not label:
+                raise Drift(f"a fact without a label: {value!r}")
             told["authors"] = names_in(value)
     return told
 
@@ -354,7 +358,7 @@ class DwSpider(PublisherSpider):
             films=films,
             leads=[classic_picture(frame, address) for frame in frames],
             text=self.body(link_tweets(written), address, CLASSIC),
-            title=text(one(content, "h1")),
+            title=headline(content),
             published=instant(about["datePublished"], self.timezone) if about else day(told[0]["day"]),
             modified=instant(about["dateModified"], self.timezone) if about else None,
             section=section,
@@ -380,6 +384,9 @@ class DwSpider(PublisherSpider):
         placed = {str(link["targetId"]) for link in links if link["isInText"] and link["targetType"] in PLACED}
         if lost := placed - linked - {number_of(image.url) for image in body.images}:
             raise Drift(f"in the text by its state, but not found there: {sorted(lost)}")
+        addresses = {urljoin(SITE, things[number]["namedUrl"]) for number in linked}
+        if unwritten := {address for address in addresses if escape(address) not in body.html}:
+            raise Drift(f"linked in the text, but lost with what is around it: {sorted(unwritten)}")
         leads = [lead_of(link, known(link["target"])) for link in [known(content.get("mainContentImageLink"))] if link]
         published = content.get("firstPublicationDate") or news_article(root).get("datePublished")
         return self.composed(

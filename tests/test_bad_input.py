@@ -166,6 +166,7 @@ def cases(server: Server) -> dict[str, tuple[str, Callable[[str], list[Answer]]]
         ),
         "without-content-length": ("article", lambda id: [reply(whole(id), content_length=None)]),
         "without-content-length-cut": ("incomplete", lambda id: [reply(whole(id)[:-3000], content_length=None)]),
+        "without-content-length-cut-late": ("truncated", lambda id: [reply(whole(id)[:-20], content_length=None)]),
         "chunked": ("article", lambda id: [chunks(whole(id)[:3000], whole(id)[3000:])]),
         "chunked-cut": ("truncated", lambda id: [chunks(whole(id)[:3000], whole(id)[3000:], end=b"")]),
         "chunk-cut": ("truncated", lambda id: [chunks(whole(id)[:3000], end=b"fff\r\nabc")]),

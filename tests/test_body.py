@@ -85,6 +85,8 @@ def test_what_the_rules_name_is_dropped_or_looked_into() -> None:
         "<div class=ad><iframe src='https://ads.example/x'></iframe></div>",
         "<aside>words</aside>",
         "<x-new>words</x-new>",
+        "<lite-youtube videoid=x></lite-youtube>",
+        "<div class=new><lite-youtube videoid=x></lite-youtube></div>",
         "<button>words</button>",
         "<figure>words</figure>",
     ],

@@ -92,10 +92,31 @@ def test_keywords_of_pages_before_2023(written: str, keywords: tuple[str, ...]) 
     assert read(page).keywords == keywords
 
 
+def test_a_page_shared_under_another_headline_does_not_name_its_section() -> None:
+    page = before_2023(cna_page("202003250001", paragraphs=("甲。1090325",)), "x")
+    page = page.replace('<div class="breadcrumb">', "<div>")
+    assert read(page).section == "生活"
+    assert read(page.replace('og:title" content="', 'og:title" content="湖邊')).section == ""
+
+
 def test_pages_before_2023_name_keywords() -> None:
     page = before_2023(cna_page("202003250001", paragraphs=("甲。1090325",)), "x").replace('name="keywords"', "")
     with pytest.raises(Drift, match="keywords"):
         read(page)
+
+
+def test_keywords_of_early_2023_stand_in_a_group() -> None:
+    group = "<div class='articlekeywordGroup'><div class='keywordTag'><a href='/tag/1'>#湖</a></div></div>"
+    page = cna_page("202401150001", inside=group).replace('"keywords"', '"words"')
+    assert read(page).keywords == ("湖",)
+    assert read(page.replace("keywordTag", "renamed")).keywords == ("湖",)
+
+
+def test_another_headline_before_the_article_s_own_is_drift() -> None:
+    page = cna_page("202401150001")
+    with pytest.raises(Drift, match="headlines"):
+        read(page.replace("<h1>", "<h1>湖邊</h1><h1>"))
+    assert read(page.replace("</h1>", "</h1><h1>湖邊</h1>")) == read(page)
 
 
 def test_a_photo_is_captioned_by_the_words_in_its_frame_or_else_by_its_alternative_text() -> None:

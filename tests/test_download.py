@@ -5,6 +5,7 @@ import gzip
 import os
 import zlib
 from datetime import UTC, datetime
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import brotli
@@ -26,7 +27,7 @@ from newsarchive.download import (
     zstd,
 )
 from newsarchive.page import MAX_SIZE
-from pipelines.write_post import write
+from pipelines.write_post import sweep, write
 from spiders.cna import CnaSpider
 
 BODY = os.urandom(500) * 20
@@ -229,6 +230,20 @@ def test_write_is_atomic_and_changes_nothing_twice(tmp_path: Path) -> None:
     assert file.read_bytes() == b"two"
     assert file.stat().st_mode & 0o777 == 0o644
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_drafts_of_killed_writers_are_swept_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    post, left, held = (tmp_path / "2023" / name for name in ("post.md", ".left.tmp", ".held.tmp"))
+    post.parent.mkdir()
+    for file in (post, left, held):
+        file.write_bytes(b"one")
+    with held.open("rb") as draft:
+        flock(draft, LOCK_EX)
+        sweep(tmp_path)
+        assert sorted(post.parent.iterdir()) == [held, post]
+    sweep(tmp_path)
+    assert list(post.parent.iterdir()) == [post]
+    sweep(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "os.fchmod", "pathlib.Path.replace"])

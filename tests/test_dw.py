@@ -299,6 +299,11 @@ def test_classic_page() -> None:
     )
 
 
+def test_a_picture_whose_size_is_not_told_is_not_upright() -> None:
+    assert read(classic(above=PICTURE.replace("width", "wide"))) == read(classic())
+    assert "/7_703.jpg" in read(classic(above=PICTURE.replace("700", "300"))).body
+
+
 def test_one_list_of_facts_is_enough() -> None:
     assert read(classic(facts=FACTS)) == read(classic())
 
@@ -313,6 +318,7 @@ def test_one_list_of_facts_is_enough() -> None:
         classic(meta="<meta property=og:image content=https://static.dw.com/image/7_6.webp>"),
         classic(text="<div class=new>词</div>"),
         classic(text=""),
+        classic(facts=FACTS.replace("strong", "b")),
         HEAD.format(kind="a", meta="") + "<body><article><div class=rich-text><p>文</p></div></article></body></html>",
         page_with_state(content(imageSharingMetadata={"url": "https://static.dw.com/image/8_6.jpg"})),
         page_with_state(content(contentLinks=[{"targetId": 8, "isInText": True, "targetType": "IMAGE"}])),
@@ -324,6 +330,15 @@ def test_one_list_of_facts_is_enough() -> None:
 def test_drift(page: str) -> None:
     with pytest.raises(Drift):
         read(page)
+
+
+def test_a_film_that_is_lost_with_its_wrapper_is_drift() -> None:
+    place = "<div class='vjs-wrapper {}'><h2>影片</h2><div class=vjs-video data-id=9></div></div>"
+    film = {"id": 9, "namedUrl": "/zh-hant/y/video-9", "name": "影片"}
+    page = page_with_state(content(text="<p>文</p>" + place.format("embed"), videos=[film]))
+    assert 'href="https://www.dw.com/zh-hant/y/video-9"' in read(page).body
+    with pytest.raises(Drift, match="video-9"):
+        read(page.replace("vjs-wrapper embed", "vjs-wrapper renamed"))
 
 
 @pytest.mark.parametrize(

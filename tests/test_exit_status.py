@@ -102,6 +102,9 @@ def test_who_is_no_publisher(args: list[str]) -> None:
         ({"article/failed/status-404": 1, "article/stored": 1}, []),
         ({"article/failed/status-403": 2, "article/stored": 1}, ["2 × article/failed/status-403"]),
         ({"article/refused/drift": 1}, ["1 × article/refused/drift"]),
+        ({"article/refused/truncated": 2}, ["2 × article/refused/truncated"]),
+        ({"article/refused/bad-time": 2}, ["2 × article/refused/bad-time"]),
+        ({"article/refused/challenge": 2, "listing/read": 1}, ["2 × article/refused/challenge"]),
         ({"article/refused/encoding": 1}, ["1 × article/refused/encoding"]),
         ({"listing/failed/status-410": 1, "article/stored": 1}, ["1 × listing/failed/status-410"]),
         (

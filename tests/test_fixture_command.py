@@ -143,7 +143,7 @@ def test_the_spider_of_the_readme_needs_nothing_but_fixtures(tmp_path: Path) -> 
     head = f"<link rel=canonical href={host}/world/7><script type=application/ld+json>{json.dumps(about)}</script>"
     text = "<article><div class=text><p>Wet.</p><div class=related>Sun</div></div></article>"
     for file, body, arguments in (
-        ("rain.html", f"<html>{head}{text}", ["--name", "rain"]),
+        ("rain.html", f"<html>{head}{text}</html>", ["--name", "rain"]),
         ("map.xml", f"<urlset><url><loc>{host}/world/7</loc></url></urlset>", ["--listing", "--url", listing]),
         ("robots.txt", "", ["--name", "robots", "--url", f"{host}/robots.txt"]),
     ):

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from places import CHECKOUT, FIXTURES, PUBLISHERS, spider
 
-from newsarchive.article import Article
+from newsarchive.article import Article, Refused
+from newsarchive.commands.read import address
 from newsarchive.fixture import Fixture, load
 from newsarchive.post import read
 from pipelines.validate import problems
@@ -122,6 +124,14 @@ def test_read_prints_articles_and_refusals_as_json_lines() -> None:
 def test_read_names_the_publishers() -> None:
     done = scrapy("read", "nobody", "x.html")
     assert (done.returncode, "name a publisher: cna, " in done.stderr) == (2, True)
+
+
+def test_read_refuses_what_must_not_reach_a_parser(tmp_path: Path) -> None:
+    page = tmp_path / "huge.html"
+    page.write_bytes(b"<html>" + b"<p>x</p>" * 2_000_000 + b"</html>")
+    with patch("newsarchive.commands.read.tree", side_effect=AssertionError), pytest.raises(Refused, match="too-large"):
+        address(page.read_bytes())
+    assert json.loads(scrapy("read", "cna", str(page)).stdout)["refused"] == "too-large"
 
 
 def test_spider_file_class_name_and_folder_agree() -> None:

@@ -17,6 +17,7 @@ from newsarchive.page import (
     MAX_SIZE,
     _holds_long_tag,
     is_utf8,
+    is_whole,
     refuse_long_tag,
     refuse_unreadable,
     stranger,
@@ -147,6 +148,19 @@ def test_what_is_unreadable(body: bytes, type: str, reason: str) -> None:
 )
 def test_is_utf8(body: bytes, told: bool) -> None:
     assert is_utf8(body) is told
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"<html><p>a</p></html>\n<!-- served by 7 --><script>x</script>", True),
+        (b"<HTML><P>a</P></HTML >", True),
+        (b"<html><p>a</p>", False),
+        (b"<html><p>a</p></body></ht", False),
+    ],
+)
+def test_is_whole(body: bytes, told: bool) -> None:
+    assert is_whole(body) is told
 
 
 @pytest.mark.parametrize(

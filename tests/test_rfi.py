@@ -298,6 +298,7 @@ def test_show_closes_with_its_sound() -> None:
         ("www.rfi.fr/cn", "www.france24.com/fr", "other-publisher"),
         ("t-content__body", "renamed", "drift"),
         ("<h1>", "<h7>", "drift"),
+        ("</html>", "", "truncated"),
         (
             "</head>",
             '<meta property="og:image" content="https://s.rfi.fr/media/display/u/w:1280/p:16x9/a.jpg"></head>',

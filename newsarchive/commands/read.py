@@ -14,6 +14,7 @@ from scrapy.utils.misc import load_object
 from newsarchive.article import Drift, Refused
 from newsarchive.extract import canonical, tree
 from newsarchive.fixture import as_json
+from newsarchive.page import refuse_unreadable
 from newsarchive.spider import PublisherSpider
 
 
@@ -67,8 +68,10 @@ class Command(ScrapyCommand):
 
 
 def address(body: bytes) -> str:
-    """Return the address that a page names itself; one that leads nowhere if it names none."""
+    """Return the address that a page names itself, or one that leads nowhere; raise Refused if it cannot be read."""
+    response = HtmlResponse("about:blank", body=body)
+    refuse_unreadable(response)
     try:
-        return canonical(tree(HtmlResponse("about:blank", body=body)))
+        return canonical(tree(response))
     except Drift:
         return "about:blank"
