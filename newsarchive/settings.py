@@ -67,7 +67,7 @@ DOWNLOADER_MIDDLEWARES = {
     "newsarchive.download.BackOffMiddleware": 560,
     "newsarchive.download.OnSiteRedirectMiddleware": 600,
     # Below decompression, where bodies are as they came over the wire.
-    "newsarchive.download.WholeBodyMiddleware": 900,
+    "newsarchive.whole_body.WholeBodyMiddleware": 900,
 }
 EXTENSIONS = {"newsarchive.run.RunExtension": 100}
 LOG_FORMATTER = "newsarchive.log.LogFormatter"

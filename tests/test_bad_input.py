@@ -29,7 +29,7 @@ from server import (
     silence,
 )
 
-from newsarchive.download import zstd
+from newsarchive.whole_body import zstd
 
 #: So many digits that compression does not make a page so small that half of it is nothing.
 NOISE = "".join(random.Random(1).choices("0123456789", k=60_000))

@@ -16,17 +16,9 @@ from scrapy.http import HtmlResponse, Response
 from scrapy.utils.test import get_crawler
 
 from newsarchive.article import Refused
-from newsarchive.download import (
-    ENDS,
-    PIECE,
-    BackOffMiddleware,
-    OnSiteMiddleware,
-    content_encodings,
-    lack,
-    retry_after,
-    zstd,
-)
+from newsarchive.download import BackOffMiddleware, OnSiteMiddleware, retry_after
 from newsarchive.page import MAX_SIZE
+from newsarchive.whole_body import ENDS, PIECE, content_encodings, lack, zstd
 from pipelines.write_post import sweep, write
 from spiders.cna import CnaSpider
 
@@ -51,7 +43,7 @@ def test_every_cut_is_noticed(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ENDS)
 def test_what_is_too_large_is_not_unpacked(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = ENCODERS[encoding](bytes(8 * MAX_SIZE))
-    monkeypatch.setattr("newsarchive.download.MAX_SIZE", 2 * PIECE)
+    monkeypatch.setattr("newsarchive.whole_body.MAX_SIZE", 2 * PIECE)
     assert ENDS[encoding](bomb)
     assert ENDS[encoding](bomb[: len(bomb) // 2])
 
