@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from scrapy import Request, Spider, signals
 from scrapy.exceptions import (
@@ -154,7 +153,7 @@ class PublisherSpider(Spider):
         """Return an article with what the spider knows of itself filled in.
 
         ``published`` may be a day; then the time of the listing that announced the article is taken, if
-        it lies on that day in the publisher's zone, else 00:00 UTC. ``modified`` that does not lie after
+        it lies on that day, else 00:00 UTC. ``modified`` that does not lie after
         ``published`` means unmodified.
         """
         address = canonical_url(url or response.url)
@@ -181,10 +180,14 @@ class PublisherSpider(Spider):
         return match["id"]
 
     def time_of(self, day: date, announced: datetime | None) -> datetime:
-        """Return the announced time if it lies on the day, else the day's beginning in UTC."""
-        if announced and announced.astimezone(ZoneInfo(self.timezone)).date() == day:
+        """Return the announced time if it lies on the day somewhere on Earth, else the day's beginning in UTC.
+
+        Pages do not say in whose zone their day is.
+        """
+        begins = datetime.combine(day, time(), UTC)
+        if announced and begins - timedelta(hours=14) <= announced < begins + timedelta(hours=36):
             return announced
-        return datetime.combine(day, time(), UTC)
+        return begins
 
     def listing_failed(self, failure: Failure) -> None:
         """Count a listing that could not be had."""

@@ -1,8 +1,11 @@
 """Where tests find things: the checkout, its fixtures, real pages beside it, and the spiders by name."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from scrapy import Request
+from scrapy.http import HtmlResponse
 from scrapy.settings import Settings
 from scrapy.spiderloader import SpiderLoader
 
@@ -16,6 +19,11 @@ SHARED = CHECKOUT.parent / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of real pages, ../shared, is not here")
 _LOADER = SpiderLoader(Settings({"SPIDER_MODULES": ["spiders"]}))
 PUBLISHERS = sorted(_LOADER.list())
+
+
+def saved(url: str, body: bytes) -> HtmlResponse:
+    """Return a saved page, captured long after it was published, whatever day it is today."""
+    return HtmlResponse(url, body=body, request=Request(url, meta={"captured": datetime(2100, 1, 1, tzinfo=UTC)}))
 
 
 def spider(publisher: str) -> PublisherSpider:

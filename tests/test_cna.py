@@ -4,8 +4,7 @@ import re
 from hashlib import sha256
 
 import pytest
-from places import SHARED, needs_shared, spider
-from scrapy.http import HtmlResponse
+from places import SHARED, needs_shared, saved, spider
 from server import PARAGRAPHS, cna_page
 
 from newsarchive.article import Article, Drift, Refused
@@ -24,7 +23,7 @@ REAL = {
 
 def read(page: str | bytes) -> Article:
     body = page.encode() if isinstance(page, str) else page
-    return spider("cna").read(HtmlResponse("https://www.cna.com.tw/", body=body))
+    return spider("cna").read(saved("https://www.cna.com.tw/", body))
 
 
 def digest(article: Article) -> str:

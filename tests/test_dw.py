@@ -2,10 +2,13 @@
 # ruff: noqa: E501
 
 import json
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from places import saved
+from scrapy import Request
 from scrapy.http import HtmlResponse
 
 from newsarchive.article import Article, Drift, Refused
@@ -199,7 +202,7 @@ EXPECTED = {
 
 def read(page: bytes | str) -> Article:
     body = page.encode() if isinstance(page, str) else page
-    return DwSpider().read(HtmlResponse("https://www.dw.com/asked", body=body))
+    return DwSpider().read(saved("https://www.dw.com/asked", body))
 
 
 def digest(value: str) -> str:
@@ -451,3 +454,22 @@ def test_the_kind_of_a_page_is_told_by_the_end_of_its_address() -> None:
     page = classic().replace("/a-", "/covid-19/a-")
     assert page != classic()
     assert read(page).id == read(classic()).id
+
+
+@pytest.mark.parametrize(
+    ("announced", "published"),
+    [
+        (datetime(2022, 6, 19, 9, 41, 7, tzinfo=UTC), datetime(2022, 6, 19, 9, 41, 7, tzinfo=UTC)),
+        # 00:30 in Berlin.
+        (datetime(2022, 6, 18, 22, 30, tzinfo=UTC), datetime(2022, 6, 18, 22, 30, tzinfo=UTC)),
+        # Announced again when it was changed.
+        (datetime(2022, 6, 21, 12, 0, tzinfo=UTC), datetime(2022, 6, 19, tzinfo=UTC)),
+        (None, datetime(2022, 6, 19, tzinfo=UTC)),
+    ],
+)
+def test_the_time_of_a_classic_page_is_that_of_its_announcement(
+    announced: datetime | None, published: datetime
+) -> None:
+    request = Request("https://www.dw.com/zh/a-7", meta={"announced": announced})
+    response = HtmlResponse(request.url, body=classic().encode(), request=request)
+    assert DwSpider().parse_article(response).published == published

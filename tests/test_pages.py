@@ -14,8 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from parsel import Selector
-from places import SHARED, needs_shared, spider
-from scrapy.http import HtmlResponse
+from places import SHARED, needs_shared, saved, spider
 
 from newsarchive.article import Article, Refused
 from newsarchive.extract import canonical, tree
@@ -57,9 +56,9 @@ def rows() -> list[dict[str, str]]:
 
 def read(row: dict[str, str]) -> Article:
     body = (SHARED / "pages" / row["file"]).read_bytes()
-    response = HtmlResponse("https://www.example.com/", body=body)
+    response = saved("https://www.example.com/", body)
     with suppress(Refused):
-        response = response.replace(url=canonical(tree(response)))
+        response = saved(canonical(tree(response)), body)
     return validated(clean(spider(row["publisher"]).read(response)))
 
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from scrapy.http import HtmlResponse
+from places import saved
 
 from newsarchive.article import Article, Refused
 from spiders.rfi import RfiSpider
@@ -185,7 +185,7 @@ SOUND = '<p><a href="https://aod.example/a.mp3">https://aod.example/a.mp3</a></p
 
 def read(page: str | bytes) -> Article:
     body = page.encode() if isinstance(page, str) else page
-    return RfiSpider().read(HtmlResponse("https://www.example.com/", body=body))
+    return RfiSpider().read(saved("https://www.example.com/", body))
 
 
 def reason(page: str) -> str:
