@@ -1,5 +1,4 @@
 """What DwSpider reads: facts and hashes of real pages where they are at hand, and pages of our own."""
-# ruff: noqa: E501
 
 import json
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ PAGES = Path(__file__).parents[2] / "shared" / "pages" / "dw"
 EXPECTED = {
     "2011_fr-a-6533123_cap20230901.html": {
         "id": "6533123",
-        "url": "https://www.dw.com/fr/la-perte-des-terres-fertiles-et-les-%C3%A9l%C3%A9phants-en-guin%C3%A9e-conakry/a-6533123",
+        "url": "1f0863d1dc24b057",
         "title": "7aa2e99fe425aaca",
         "published": "2011-05-23T00:00:00+00:00",
         "modified": None,
@@ -34,7 +33,7 @@ EXPECTED = {
     },
     "2015_ar-a-18087311_cap20180209.html": {
         "id": "18087311",
-        "url": "http://www.dw.com/ar/%D8%AE%D8%B7%D8%B1-%D8%A7%D9%84%D8%A7%D9%86%D9%82%D8%B1%D8%A7%D8%B6-%D9%8A%D9%88%D8%A7%D8%AC%D9%87-%D8%A7%D9%84%D8%B2%D8%B1%D8%A8%D9%8A%D8%A9-%D8%A7%D9%84%D9%82%D9%8A%D8%B1%D9%88%D8%A7%D9%86%D9%8A%D8%A9-%D8%A7%D9%84%D8%B9%D8%B1%D9%8A%D9%82%D8%A9/a-18087311",
+        "url": "af2e5a61faa0aac7",
         "title": "e916ae3302c82cf5",
         "published": "2015-05-19T00:00:00+00:00",
         "modified": None,
@@ -49,7 +48,7 @@ EXPECTED = {
     },
     "2016_ar-a-19225643_cap20241225.html": {
         "id": "19225643",
-        "url": "https://www.dw.com/ar/%D8%AF%D8%B1%D8%A7%D8%B3%D8%A9-%D8%A7%D9%84%D9%85%D8%B1%D8%A3%D8%A9-%D8%A7%D9%84%D8%AA%D9%8A-%D8%AA%D8%AA%D8%B9%D8%B1%D8%B6-%D9%84%D9%84%D8%AE%D9%8A%D8%A7%D9%86%D8%A9-%D8%A7%D9%84%D8%B2%D9%88%D8%AC%D9%8A%D8%A9-%D9%85%D8%B3%D8%AA%D9%81%D9%8A%D8%AF%D8%A9/a-19225643",
+        "url": "9dd67fd85c3ed99e",
         "title": "915d68bf15feb708",
         "published": "2016-04-30T15:15:13+00:00",
         "modified": None,
@@ -64,7 +63,7 @@ EXPECTED = {
     },
     "2018_zh-a-43237694_cap20230109.html": {
         "id": "43237694",
-        "url": "https://www.dw.com/zh/%E5%BE%B7%E8%AF%AD%E5%AA%92%E4%BD%93%E5%85%B3%E7%A8%8E%E7%9A%84%E8%83%8C%E5%90%8E%E6%98%AF%E7%BE%8E%E4%B8%AD%E5%AF%B9%E6%8A%97/a-43237694",
+        "url": "837b35c080e29cc0",
         "title": "2a8c7640f4cb9159",
         "published": "2018-04-03T00:00:00+00:00",
         "modified": None,
@@ -79,7 +78,7 @@ EXPECTED = {
     },
     "2020_ro-a-53368472_cap20231122.html": {
         "id": "53368472",
-        "url": "https://www.dw.com/ro/cel-de-al-doilea-r%C4%83zboi-mondial-%C8%99i-lec%C8%9Biile-trecutului/a-53368472",
+        "url": "1d44a43bbc402b7e",
         "title": "78edd520f819faab",
         "published": "2020-05-08T08:51:36.568000+00:00",
         "modified": "2020-05-08T08:51:43.629000+00:00",
@@ -94,7 +93,7 @@ EXPECTED = {
     },
     "2020_ro-a-53368472_cap20231203.html": {
         "id": "53368472",
-        "url": "https://www.dw.com/ro/cel-de-al-doilea-r%C4%83zboi-mondial-%C8%99i-lec%C8%9Biile-trecutului/a-53368472",
+        "url": "1d44a43bbc402b7e",
         "title": "78edd520f819faab",
         "published": "2020-05-08T08:51:36.568000+00:00",
         "modified": "2020-05-08T08:51:43.629000+00:00",
@@ -109,7 +108,7 @@ EXPECTED = {
     },
     "2022_de-a-63341604_cap20221221.html": {
         "id": "63341604",
-        "url": "https://www.dw.com/de/ausl%C3%A4nder-kehren-china-den-r%C3%BCcken/a-63341604",
+        "url": "c06de2424efc9764",
         "title": "60de755df410d342",
         "published": "2022-10-05T00:00:00+00:00",
         "modified": None,
@@ -124,7 +123,7 @@ EXPECTED = {
     },
     "2022_de-a-63341604_cap20230102.html": {
         "id": "63341604",
-        "url": "https://www.dw.com/de/ausl%C3%A4nder-kehren-china-den-r%C3%BCcken/a-63341604",
+        "url": "c06de2424efc9764",
         "title": "60de755df410d342",
         "published": "2022-10-05T00:00:00+00:00",
         "modified": None,
@@ -139,7 +138,7 @@ EXPECTED = {
     },
     "2022_zh-a-62182175_cap20230109.html": {
         "id": "62182175",
-        "url": "https://www.dw.com/zh/%E5%8C%97%E7%BA%A6%E7%A7%98%E4%B9%A6%E9%95%BF%E8%AD%A6%E5%91%8A%E4%B9%8C%E5%85%8B%E5%85%B0%E6%88%98%E4%BA%89%E5%8F%AF%E8%83%BD%E4%BC%9A%E6%8C%81%E7%BB%AD%E6%95%B0%E5%B9%B4/a-62182175",
+        "url": "41a4c2f1090cfb9e",
         "title": "61285c45491f975e",
         "published": "2022-06-19T00:00:00+00:00",
         "modified": None,
@@ -154,7 +153,7 @@ EXPECTED = {
     },
     "2023_de-a-65897191_cap20230613.html": {
         "id": "65897191",
-        "url": "https://www.dw.com/de/post-vac-syndrom-nach-covid-19-impfung-was-wissen-wir/a-65897191",
+        "url": "b8a90ac509c99fcd",
         "title": "8e7b812fd81fab89",
         "published": "2023-06-13T12:15:32.158000+00:00",
         "modified": "2023-06-13T14:11:01.412000+00:00",
@@ -169,7 +168,7 @@ EXPECTED = {
     },
     "2023_zh-a-66982533_cap20231127.html": {
         "id": "66982533",
-        "url": "https://www.dw.com/zh/%E8%B7%A8%E6%80%A7%E5%88%AB%E8%BF%90%E5%8A%A8%E5%91%98%E4%BD%93%E8%82%B2%E7%95%8C%E8%AF%A5%E5%A6%82%E4%BD%95%E5%AF%B9%E5%BE%85/a-66982533",
+        "url": "2e1e1ce306fee1fb",
         "title": "289a2e39750b3839",
         "published": "2023-10-08T07:18:55.026000+00:00",
         "modified": None,
@@ -184,7 +183,7 @@ EXPECTED = {
     },
     "2026_ar-a-75375035_cap20260104.html": {
         "id": "75375035",
-        "url": "https://www.dw.com/ar/%D9%85%D9%86-%D9%8A%D9%87%D8%AF%D8%AF-%D8%A8%D8%AE%D8%B7%D9%81-%D9%85%D8%B1%D9%83%D8%B2-%D9%8A%D8%A7%D9%85%D8%A7%D9%84-%D9%81%D9%8A-%D8%AD%D8%A7%D9%84-%D8%AA%D8%B1%D8%A7%D8%AC%D8%B9-%D9%85%D8%B3%D8%AA%D9%88%D8%A7%D9%87/a-75375035",
+        "url": "cb736c235ea031ae",
         "title": "6a776a5f9bc75ae9",
         "published": "2026-01-04T07:26:19.373000+00:00",
         "modified": "2026-01-04T07:27:03.501000+00:00",
@@ -220,7 +219,7 @@ def test_real_page(name: str) -> None:
     article = real(name)
     assert {
         "id": article.id,
-        "url": article.url,
+        "url": digest(article.url),
         "title": digest(article.title),
         "published": article.published.isoformat(),
         "modified": article.modified and article.modified.isoformat(),
@@ -395,7 +394,7 @@ def test_page_with_state() -> None:
 @pytest.mark.parametrize(
     ("address", "id"),
     [
-        ("http://www.dw.de/格林沃尔德获德国新闻记者奖/a-18317568?maca=chi-rss-chi-all-1127-rdf", "18317568"),
+        ("http://www.dw.de/湖边的木椅/a-18317568?maca=chi-rss-chi-all-1127-rdf", "18317568"),
         ("https://www.dw.com/zh/%E7%BE%8E%20%E5%8A%A0/a-64358959", "64358959"),
         ("https://www.dw.com/a-17400331", "17400331"),
         ("https://www.dw.com/zh/a-17400331?&zhongwen=trad", "17400331"),
