@@ -246,7 +246,10 @@ def test_two_captures_give_equal_articles(one: str, other: str) -> None:
 
 
 HEAD = '<html lang="zh"><head><link rel="canonical" href="https://www.dw.com/zh/x/{kind}-12345"><title>T</title>{meta}</head>'
-FACTS = "<ul class=smallList><li><strong>日期</strong> 19.06.2022</li><li><strong>作者</strong> 李京慧/乐然（路透社，法新社）</li></ul>"
+FACTS = (
+    "<ul class=smallList><li><strong>日期</strong> 19.06.2022</li>"
+    "<li><strong>作者</strong> 李京慧/乐然（路透社，法新社）</li></ul>"
+)
 PICTURE = (
     "<div class=picBox><a><img src='https://static.dw.com/image/7_303.jpg' width=700 height=394></a><p>图</p></div>"
 )
@@ -258,7 +261,8 @@ def classic(
     return (
         HEAD.format(kind=kind, meta=meta)
         + "<body><div id=navPath><a>在线报导</a> / <a>时政风云</a></div><div id=bodyContent>"
-        f"<div class=col3><h1>标题</h1><p class=intro>导语</p>{above}<div class=group><div class=longText>{text}</div></div></div>"
+        f"<div class=col3><h1>标题</h1><p class=intro>导语</p>{above}"
+        f"<div class=group><div class=longText>{text}</div></div></div>"
         f"{facts}</div></body></html>"
     )
 
@@ -384,7 +388,8 @@ def test_page_with_state() -> None:
         '<p><strong>導語</strong></p><p>甲</p><p><a href="https://www.dw.com/zh-hant/x/g-5">組圖</a></p>'
         '<p><a href="https://webapi.dw.com/iframes/widget/zh-hant/6">https://webapi.dw.com/iframes/widget/zh-hant/6</a></p>'
         '<p><a href="https://twitter.com/i/status/7">https://twitter.com/i/status/7</a></p>'
-        '<figure><img src="https://static.dw.com/image/9_703.jpg"><figcaption>圖 <small>AP</small></figcaption></figure>'
+        '<figure><img src="https://static.dw.com/image/9_703.jpg">'
+        "<figcaption>圖 <small>AP</small></figcaption></figure>"
         "<p>© 2026年德國之聲版權聲明</p>"
     )
     assert (article.language, article.section, article.keywords) == ("zh-Hant", "政治", ("台灣",))

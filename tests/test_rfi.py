@@ -240,7 +240,8 @@ def test_own_page() -> None:
         (f'<div class="m-em-audio">{PLAYER}<span>声音</span></div>', SOUND),
         ('<div class="m-em-image"><figure><picture><img alt="门" src="https://s.rfi.fr/media/display/u/w:980/p:16x9/a.jpg">'
          "</picture><figcaption><span>门</span> <span>© 园</span></figcaption></figure></div>",
-         '<figure><img src="https://s.rfi.fr/media/display/u/w:1280/p:16x9/a.jpg"><figcaption>门 <small>© 园</small></figcaption></figure>'),
+         '<figure><img src="https://s.rfi.fr/media/display/u/w:1280/p:16x9/a.jpg">'
+         "<figcaption>门 <small>© 园</small></figcaption></figure>"),
         ("<p><span><span>一</span><span> 二</span></span><span>\xa0三</span></p>", "<p>一 二\xa0三</p>"),
         ('<p class="promo-app">下载</p><p class="t-copyright">©</p>', ""),
     ],
