@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from json import JSONDecoder
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
@@ -117,8 +117,7 @@ def select(node: Element, css: str, axis: str = "descendant-or-self") -> list[El
 
     ``axis="child"`` looks at the node's own children only.
     """
-    found: list[Element] = _compiled(css, axis)(node)  # type: ignore[assignment]
-    return found
+    return cast("list[Element]", _compiled(css, axis)(node))
 
 
 def first(node: Element, css: str, axis: str = "descendant-or-self") -> Element | None:
@@ -271,7 +270,6 @@ def state(root: Element, name: str) -> Json:
 
 
 _DOTTED_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
-_SLASHED = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2}) (\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
 def instant(value: str, zone: str) -> datetime:
@@ -284,9 +282,8 @@ def instant(value: str, zone: str) -> datetime:
     if not value:
         raise Refused("no-time", "the page states no time")
     try:
-        slashed = _SLASHED.fullmatch(value)
-        numbers = [int(number) for number in slashed.groups("0")] if slashed else []
-        found = datetime(*numbers[:3], *numbers[3:]) if slashed else datetime.fromisoformat(value)  # type: ignore[arg-type]
+        slashed = "%Y/%m/%d %H:%M:%S" if value.count(":") == 2 else "%Y/%m/%d %H:%M"
+        found = datetime.strptime(value, slashed) if "/" in value else datetime.fromisoformat(value)
         return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Refused("bad-time", repr(value)) from error

@@ -53,7 +53,7 @@ def is_utf8(body: bytes) -> bool:
 
 
 def is_whole(body: bytes) -> bool:
-    """Tell whether a page's mark-up is closed, as that of every page seen is, or ends before; comments may follow."""
+    """Tell whether a page's mark-up is closed, as that of every page seen is; comments and scripts may follow."""
     return body.rfind(b"</html") >= 0 or b"</HTML" in body
 
 

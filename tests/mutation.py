@@ -57,8 +57,18 @@ def rename_tag(element: Element) -> None:
     element.tag = "x-renamed"
 
 
+def steps(css: str) -> Iterator[str]:
+    """Yield a selector and what it names on the way: ``a > b c`` is looked for in ``a > b``, and that in ``a``."""
+    yield css
+    depth = 0
+    for at, char in enumerate(css):
+        depth += (char in "([") - (char in ")]")
+        if char == " " and not depth and css[at - 1] not in ">+~" and css[:at].strip():
+            yield css[:at].strip()
+
+
 def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list[str]]:
-    """Return the paths of the elements that each selector finds when a page is read, each part of a list by itself."""
+    """Return the paths of the elements that each selector finds, step by step, when a page is read."""
     found: dict[str, list[str]] = {}
     plain = extract.select
     module = import_module(type(spider).__module__)
@@ -77,12 +87,12 @@ def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list
             recording(container, css)
 
     def recording(node: Element, css: str, axis: str = "descendant-or-self") -> list[Element]:
-        for part in css.split(","):
-            for element in plain(node, part.strip(), axis):
+        for part in (step for listed in css.split(",") for step in steps(listed.strip())):
+            for element in plain(node, part, axis):
                 tree = element.getroottree()
                 # Fragments of embedded state are trees of their own, which no change of the page reaches.
                 if tree.getroot() in roots:
-                    paths = found.setdefault(part.strip(), [])
+                    paths = found.setdefault(part, [])
                     path = tree.getpath(element)
                     if path not in paths:
                         paths.append(path)

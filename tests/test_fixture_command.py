@@ -122,6 +122,7 @@ def test_listings_are_saved_as_such_and_robots_txt_beside_them(folder: Path) -> 
         (["absent.html"], "no such file"),
         (["nameless.html"], "nameless.html: no canonical address; give it with --url"),
         (["--name", "one", "nameless.html", "nameless.html"], "--name and --url are for one page"),
+        (["--own-text"], "--own-text needs a page to turn"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_done(folder: Path, arguments: list[str], told: str) -> None:

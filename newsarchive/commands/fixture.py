@@ -61,6 +61,8 @@ class Command(ScrapyCommand):
         files = [Path(arg) for arg in args[1:] if "://" not in arg]
         if len(args) > 2 and (opts.name or opts.url):
             raise UsageError("--name and --url are for one page", print_help=False)
+        if opts.own_text and len(args) == 1:
+            raise UsageError("--own-text needs a page to turn: a URL or a FILE", print_help=False)
         if absent := [str(file) for file in files if not file.is_file()]:
             raise UsageError(f"no such file: {', '.join(absent)}", print_help=False)
         for file in files:

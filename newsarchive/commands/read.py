@@ -46,7 +46,8 @@ class Command(ScrapyCommand):
         loader = get_spider_loader(self.settings)
         if args[0] not in loader.list():
             raise UsageError(f"name a publisher: {', '.join(loader.list())}", print_help=False)
-        spider: PublisherSpider = loader.load(args[0])()  # type: ignore[assignment]
+        spider = loader.load(args[0])()
+        assert isinstance(spider, PublisherSpider)
         self.exitcode = 0
         for file in map(Path, args[1:]):
             print(json.dumps(self.read(spider, file, opts.url), ensure_ascii=False), flush=True)
@@ -58,7 +59,8 @@ class Command(ScrapyCommand):
             article = spider.read(HtmlResponse(url or address(body), body=body))
             for step in self.steps:
                 article = step(article)
-            return as_json(article)  # type: ignore[no-any-return]
+            found: dict[str, Any] = as_json(article)
+            return found
         except Refused as refusal:
             told = {"refused": refusal.reason, "detail": refusal.detail}
         except OSError as error:
