@@ -3,13 +3,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARCHIVE ?= archive
 
-.PHONY: archive test check bench clean
+.PHONY: archive test torture check bench clean
 
 archive: $(VENV)/installed
 	$(BIN)/scrapy replay -s ARCHIVE_DIR=$(ARCHIVE)
 
 test: $(VENV)/installed
 	$(BIN)/pytest -n auto --dist worksteal -rs
+
+torture: $(VENV)/installed
+	TORTURE=1 $(BIN)/pytest -n auto --dist worksteal -rs tests/torture tests/test_warc_torn.py
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .

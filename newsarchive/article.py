@@ -5,10 +5,12 @@ from the page (or, where a page states only the day, from the listing that
 announced it): nothing is guessed, and what a page does not say stays empty.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from scrapy.exceptions import DropItem
+
+from newsarchive.capture import Capture
 
 __all__ = ["Article", "Drift", "Image", "Refused"]
 
@@ -81,3 +83,5 @@ class Article:
     images: tuple[Image, ...] = ()
     #: What the newsroom wrote, in order, as an HTML fragment on one line.
     body: str
+    #: The capture it was read from; None outside of a run. Says nothing of the article itself.
+    capture: Capture | None = field(default=None, compare=False, repr=False)

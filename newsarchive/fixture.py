@@ -61,9 +61,9 @@ class NotSaved(Refused, IgnoreRequest):
 
 
 def as_json(value: Any) -> Any:
-    """Return an article, a time or a tuple of them as what JSON can say; times end in Z."""
+    """Return an article, a time or a tuple of them as what JSON can say, without captures; times end in Z."""
     if ItemAdapter.is_item(value):
-        return {name: as_json(field) for name, field in ItemAdapter(value).items()}
+        return {name: as_json(field) for name, field in ItemAdapter(value).items() if name != "capture"}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, (list, tuple)):

@@ -14,9 +14,12 @@ from scrapy.http import Response
 from newsarchive.article import Article, Refused
 
 __all__ = [
+    "ALREADY_RUNNING",
+    "COMMAND_PRIORITY",
     "RunExtension",
     "article_ended",
     "asked",
+    "capture_ended",
     "failures",
     "first_asked",
     "listing_ended",
@@ -24,13 +27,20 @@ __all__ = [
     "refusals",
 ]
 
-#: Sent with ``url`` and either ``article`` or ``refusal``, once for each article address.
+#: Sent with ``url`` and either ``article`` or ``refusal``, once for each article address; a refusal comes with the
+#: ``capture`` it is about, None if there is none.
 article_ended = object()
+#: Sent with ``capture`` and ``ending`` for a capture that ends without its address: it is asked for again.
+capture_ended = object()
 #: Sent with ``url`` and either ``links`` or ``refusal``, once for each listing.
 listing_ended = object()
 #: Sent with ``file`` and ``ending`` (stored, revised, unchanged) once for each article that has its post.
 post_written = object()
 
+#: What commands set goes above the project's settings and a spider's, and below the command line's.
+COMMAND_PRIORITY = 35
+#: Exit status of a run that finds another one of the same publisher under way.
+ALREADY_RUNNING = 3
 #: What a publisher may do at any time: an article that is gone is not a failed run.
 GONE = ("status-404", "status-410", "status-451")
 #: Refusals that say "somebody has to look": a layout changed, a page broke the reader, or we are kept out, as by a 403.
@@ -62,13 +72,17 @@ class RunExtension:
     def dropped(self, item: Article, response: Response, exception: Refused) -> None:
         """Count and announce an article that a pipeline refused."""
         self.crawler.stats.inc_value(f"article/refused/{exception.reason}")
-        self.crawler.signals.send_catch_log(article_ended, url=asked(response), refusal=exception)
+        self.announce(response, item, exception)
 
     def pipeline_failed(self, item: Article, response: Response, failure: Any) -> None:
         """Count and announce an article that a pipeline broke on; it is not stored."""
         refusal = Refused("pipeline", repr(failure.value))
         self.crawler.stats.inc_value("article/failed/pipeline")
-        self.crawler.signals.send_catch_log(article_ended, url=asked(response), refusal=refusal)
+        self.announce(response, item, refusal)
+
+    def announce(self, response: Response, item: Article, refusal: Refused) -> None:
+        """Announce that an article is not stored."""
+        self.crawler.signals.send_catch_log(article_ended, url=asked(response), refusal=refusal, capture=item.capture)
 
 
 def first_asked(request: Request) -> str:

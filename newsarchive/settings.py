@@ -10,6 +10,9 @@ COMMANDS_MODULE = "newsarchive.commands"
 #: Folder of posts, captures and index. Relative to where the command runs.
 ARCHIVE_DIR = "archive"
 
+#: Bytes after which a run goes on in another WARC file: what one can still copy, check and mend in one go.
+CAPTURE_ROTATE_AT = 1_000_000_000
+
 ITEM_PIPELINES = {
     "pipelines.clean.CleanPipeline": 100,
     "pipelines.validate.ValidatePipeline": 200,
@@ -68,8 +71,14 @@ DOWNLOADER_MIDDLEWARES = {
     "newsarchive.download.OnSiteRedirectMiddleware": 600,
     # Below decompression, where bodies are as they came over the wire.
     "newsarchive.whole_body.WholeBodyMiddleware": 900,
+    # Next to the network: whatever is answered is kept before anybody reads it.
+    "newsarchive.store.CaptureMiddleware": 1000,
 }
-EXTENSIONS = {"newsarchive.run.RunExtension": 100}
+EXTENSIONS = {
+    "newsarchive.store.Store": 50,
+    "newsarchive.run.RunExtension": 100,
+    "newsarchive.ledger.Ledger": 200,
+}
 LOG_FORMATTER = "newsarchive.log.LogFormatter"
 # What is refused or fails is said at WARNING and above; DEBUG names every request besides.
 LOG_LEVEL = "INFO"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -68,7 +69,7 @@ class PublisherSpider(Spider):
     async def start(self) -> AsyncIterator[Request]:
         """Ask for every listing, then for the addresses the run was given."""
         for url in self.start_urls:
-            yield Request(url, self.parse_listing, errback=self.listing_failed, priority=1)
+            yield Request(url, self.parse_listing, errback=self.listing_failed, priority=1, meta={"kind": "listing"})
         for url in self.addresses:
             # Scrapy would queue them all at once: the next is asked for when there is nothing else to do.
             if self.crawler.engine.needs_backout():
@@ -77,14 +78,15 @@ class PublisherSpider(Spider):
 
     def request(self, link: Link) -> Request:
         """Return the request for an article."""
-        return Request(link.url, self.parse, errback=self.article_failed, meta={"announced": link.announced})
+        meta = {"kind": "article", "announced": link.announced}
+        return Request(link.url, self.parse, errback=self.article_failed, meta=meta)
 
     def parse_listing(self, response: Response) -> Iterator[Request]:
         """Yield a request for every article that a listing names; count a listing that cannot be read as failed."""
         try:
             links = self.links(response)
         except Refused as refusal:
-            self.end(listing_ended, "listing/failed", refusal, asked(response))
+            self.end(listing_ended, "listing/failed", refusal, asked(response), _meta(response))
             return
         self.crawler.stats.inc_value("listing/read")
         self.crawler.stats.inc_value("listing/links", len(links))
@@ -112,9 +114,9 @@ class PublisherSpider(Spider):
     def parse(self, response: Response, **kwargs: Any) -> Iterator[Article]:
         """Yield the article of a page, or count why there is none."""
         try:
-            yield self.read(response)
+            yield replace(self.read(response), capture=_meta(response).get("capture"))
         except Refused as refusal:
-            self.end(article_ended, "article/refused", refusal, asked(response))
+            self.end(article_ended, "article/refused", refusal, asked(response), _meta(response))
 
     def read(self, response: Response) -> Article:
         """Return the article of a page; raise Refused, and nothing else, for a page of any shape."""
@@ -132,7 +134,8 @@ class PublisherSpider(Spider):
             raise Refused("truncated", "the page does not end with </html>")
         if "\ufffd" in article.title + article.body and not is_utf8(response.body):
             raise Refused("encoding", "the text holds characters that are not UTF-8")
-        captured = _meta(response).get("captured") or datetime.now(UTC)
+        meta = _meta(response)
+        captured = meta["capture"].captured if "capture" in meta else meta.get("captured") or datetime.now(UTC)
         for stated in filter(None, (article.published, article.modified)):
             if stated > captured + CLOCK_TOLERANCE:
                 raise Refused("future-time", f"{stated:%Y-%m-%dT%H:%M:%SZ}, captured {captured:%Y-%m-%dT%H:%M:%SZ}")
@@ -191,18 +194,20 @@ class PublisherSpider(Spider):
 
     def listing_failed(self, failure: Failure) -> None:
         """Count a listing that could not be had."""
-        self.end(listing_ended, "listing/failed", refusal_of(failure), first_asked(_request(failure)))
+        request = _request(failure)
+        self.end(listing_ended, "listing/failed", refusal_of(failure), first_asked(request), request.meta)
 
     def article_failed(self, failure: Failure) -> None:
         """Count an article whose page could not be had; one that must not be followed is refused."""
         refusal = refusal_of(failure)
         ending = "article/refused" if refusal.reason.startswith("redirect-") else "article/failed"
-        self.end(article_ended, ending, refusal, first_asked(_request(failure)))
+        request = _request(failure)
+        self.end(article_ended, ending, refusal, first_asked(request), request.meta)
 
-    def end(self, signal: object, ending: str, refusal: Refused, url: str) -> None:
+    def end(self, signal: object, ending: str, refusal: Refused, url: str, meta: dict[str, Any]) -> None:
         """Count an ending under its reason, announce it, and say which address it befell."""
         self.crawler.stats.inc_value(f"{ending}/{refusal.reason}")
-        self.crawler.signals.send_catch_log(signal, url=url, refusal=refusal)
+        self.crawler.signals.send_catch_log(signal, url=url, refusal=refusal, capture=meta.get("capture"))
         self.logger.warning("%s %s: %s", ending, url, refusal, exc_info=refusal.__cause__)
 
 

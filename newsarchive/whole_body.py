@@ -19,6 +19,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Refused
 from newsarchive.page import MAX_SIZE
+from newsarchive.run import capture_ended
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -56,6 +57,8 @@ class WholeBodyMiddleware:
         if spider and self.crawler.settings.getbool("RETRY_ENABLED"):
             again = get_retry_request(request, spider=spider, reason="truncated")
             if again:
+                if capture := request.meta.get("capture"):
+                    self.crawler.signals.send_catch_log(capture_ended, capture=capture, ending="truncated")
                 return again
         raise Refused("truncated", missing)
 

@@ -1,12 +1,10 @@
-"""Back-off, redirects, whole bodies and writing, each by itself; together with the network in test_bad_input.py."""
+"""Back-off, redirects and whole bodies, each by itself; together with the network in test_bad_input.py."""
 
 import asyncio
 import gzip
 import os
 import zlib
 from datetime import UTC, datetime
-from fcntl import LOCK_EX, flock
-from pathlib import Path
 
 import brotli
 import pytest
@@ -19,7 +17,6 @@ from newsarchive.article import Refused
 from newsarchive.download import BackOffMiddleware, OnSiteMiddleware, retry_after
 from newsarchive.page import MAX_SIZE
 from newsarchive.whole_body import ENDS, PIECE, content_encodings, lack, zstd
-from pipelines.write_post import sweep, write
 from spiders.cna import CnaSpider
 
 BODY = os.urandom(500) * 20
@@ -210,51 +207,6 @@ def test_on_site(url: str, reason: str) -> None:
         return
     with pytest.raises(Refused, match=f"^{reason}:"):
         middleware.process_request(Request(url))
-
-
-def test_write_is_atomic_and_changes_nothing_twice(tmp_path: Path) -> None:
-    file = tmp_path / "a/b/post.md"
-    assert write(file, b"one") == "stored"
-    os.utime(file, (1, 1))
-    assert write(file, b"one") == "unchanged"
-    assert file.stat().st_mtime == 1
-    assert write(file, b"two") == "revised"
-    assert file.read_bytes() == b"two"
-    assert file.stat().st_mode & 0o777 == 0o644
-    assert list(file.parent.iterdir()) == [file]
-
-
-def test_drafts_of_killed_writers_are_swept_and_those_of_living_ones_stay(tmp_path: Path) -> None:
-    post, left, held = (tmp_path / "2023" / name for name in ("post.md", ".left.tmp", ".held.tmp"))
-    post.parent.mkdir()
-    for file in (post, left, held):
-        file.write_bytes(b"one")
-    with held.open("rb") as draft:
-        flock(draft, LOCK_EX)
-        sweep(tmp_path)
-        assert sorted(post.parent.iterdir()) == [held, post]
-    sweep(tmp_path)
-    assert list(post.parent.iterdir()) == [post]
-    sweep(tmp_path / "absent")
-
-
-@pytest.mark.parametrize("step", ["os.fsync", "os.fchmod", "pathlib.Path.replace"])
-@pytest.mark.parametrize("old", [b"old", None])
-def test_what_fails_to_be_written_leaves_the_old(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, old: bytes | None
-) -> None:
-    file = tmp_path / "post.md"
-    if old:
-        file.write_bytes(old)
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(step, fail)
-    with pytest.raises(OSError, match="No space"):
-        write(file, b"new")
-    monkeypatch.undo()
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == ([("post.md", old)] if old else [])
 
 
 def test_a_charset_does_not_change_what_is_read() -> None:

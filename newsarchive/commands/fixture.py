@@ -14,8 +14,9 @@ from scrapy.http import HtmlResponse
 from newsarchive.article import Refused
 from newsarchive.extract import canonical, tree
 from newsarchive.fixture import Fixture, fixture_saved, load
+from newsarchive.fixture_replay import SHOWN, FixtureReplay
 from newsarchive.own_text import own_address, own_text
-from newsarchive.replay import COMMAND_PRIORITY, SHOWN, FixtureReplay
+from newsarchive.run import COMMAND_PRIORITY
 
 
 class Command(ScrapyCommand):

@@ -1,17 +1,41 @@
-"""``scrapy replay [PATH…]``: crawls answered from fixtures, offline; a miss is a failure."""
+"""``scrapy replay [PATH…]``: crawls answered from captures or fixtures, offline."""
 
 import argparse
+import re
+import sqlite3
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 
-from newsarchive.replay import COMMAND_PRIORITY, FixtureReplay, fixture_folders
-from newsarchive.run import refusals
+from newsarchive.fixture_replay import FixtureReplay, fixture_folders
+from newsarchive.index import IndexUnusable
+from newsarchive.lock import Locked, hold
+from newsarchive.progress import Progress
+from newsarchive.recover import closing, settling
+from newsarchive.replay import publisher_of_file
+from newsarchive.replay_jobs import Order, Outcome, replay_here, replay_in_processes
+from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY, refusals
+from newsarchive.store import lock_file
+
+#: Lines about damage that a reader wants to see; the number of all is told.
+SHOWN = 50
+#: Failures of this replay, not of the crawls whose captures it reads.
+BROKEN = ("pipeline", "capture", "clock", "exception", "stopped")
+ORDINARY = re.compile(r"\d+ × (article|listing)/|nothing found")
 
 
 class Command(ScrapyCommand):
-    """Replays fixtures into ``ARCHIVE_DIR`` and exits with 1 if any did not end as expected."""
+    """Replays fixtures or WARC files into ``ARCHIVE_DIR``.
+
+    Exits with 1 if a fixture did not end as expected, a capture is damaged or something broke, and with 3 if
+    another run of a publisher is under way.
+    """
 
     requires_project = True
 
@@ -21,7 +45,15 @@ class Command(ScrapyCommand):
 
     def short_desc(self) -> str:
         """Return what ``scrapy -h`` says."""
-        return "Crawl saved pages (default: fixtures/) offline and write their posts"
+        return "Read WARC files, or saved pages (default: fixtures/), offline and write their posts"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add what limits a replay of WARC files, and how many processes do it."""
+        super().add_options(parser)
+        parser.add_argument("--since", type=_moment, help="only what was captured at this time or later: 2026-11-20")
+        parser.add_argument("--until", type=_moment, help="only what was captured before this time")
+        parser.add_argument("--publisher", action="append", default=[], help="only this publisher; may be repeated")
+        parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Log less than a live crawl, unless told otherwise: what is refused is part of the report."""
@@ -30,19 +62,92 @@ class Command(ScrapyCommand):
         self.settings.set("LOG_LEVEL", "ERROR", priority=COMMAND_PRIORITY)
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Replay every publisher that has fixtures below the paths."""
+        """Replay what lies below the paths."""
+        assert self.crawler_process is not None
+        assert self.settings is not None
+        known = self.crawler_process.spider_loader.list()
+        if unknown := set(opts.publisher) - set(known):
+            raise UsageError(f"no such publisher: {', '.join(sorted(unknown))}", print_help=False)
+        self.publishers = opts.publisher or known
+        self.archive = Path(self.settings["ARCHIVE_DIR"])
+        self.exitcode = 0
+        with ExitStack() as held:
+            try:
+                for name in self.publishers:
+                    held.enter_context(hold(lock_file(self.archive, name)))
+                if args and not any(holds_fixtures(Path(path), self.publishers) for path in args):
+                    self.replay_captures(args, opts)
+                else:
+                    self.replay_fixtures(args or ["fixtures"])
+            except Locked as error:
+                print(f"another run is under way: {error}")
+                self.exitcode = ALREADY_RUNNING
+            except (OSError, sqlite3.Error, IndexUnusable) as error:
+                print(f"the archive cannot be written: {error}")
+                self.exitcode = 1
+
+    # Captures.
+
+    def replay_captures(self, paths: list[str], opts: argparse.Namespace) -> None:
+        """Replay WARC files, then make sure that every post is that of its newest revision."""
+        assert self.crawler_process is not None
+        assert self.settings is not None
+        told = [(name, line) for name in self.publishers for line in closing(self.settings, name)]
+        files = warc_files(paths)
+        owners = {publisher_of_file(file, self.archive) for file in files}
+        names = [name for name in self.publishers if name in owners or "" in owners]
+        order = Order(self.archive, tuple(names), opts.since, opts.until)
+        with Progress("replay", sum(file.stat().st_size for file in files)) as progress:
+            tasks, jobs = iter(files), min(opts.jobs, len(files))
+            if jobs > 1:
+                outcome = replay_in_processes(self.settings, order, tasks, progress.advance, jobs)
+            else:
+                outcome = replay_here(self.crawler_process, order, tasks, progress.advance)
+        broken = [*outcome.broken, *(line for account in outcome.accounts for line in breaks(account))]
+        for name in names:
+            told += [(name, line) for line in settling(self.settings, name, [] if broken else outcome.finished)]
+        self.report_captures(names, outcome, told, broken)
+
+    def report_captures(
+        self, names: list[str], outcome: Outcome, told: list[tuple[str, str]], broken: list[str]
+    ) -> None:
+        """Print one line a publisher, what was refused and left out and why, and what is damaged."""
+        for name in names:
+            kept, reasons = outcome.articles(name), outcome.reasons(name)
+            if not (sum(kept.values()) or reasons):
+                continue
+            endings = ", ".join(f"{count} {ending}" for ending, count in kept.items())
+            print(f"{name}: {sum(kept.values())} articles ({endings}), {sum(reasons.values())} refused")
+            for reason, count in sorted(reasons.items()):
+                print(f"{count:6}  {reason}")
+        for why, count in sorted(outcome.left_out.items()):
+            print(f"{count:6}  left out: {why}")
+        for name, line in told:
+            print(f"{name}: {line}")
+        for damage in outcome.damage[:SHOWN]:
+            print(f"DAMAGED {damage.file}: offset {damage.offset}: {damage.problem}")
+        if len(outcome.damage) > SHOWN:
+            print(f"DAMAGED {len(outcome.damage) - SHOWN} more")
+        for line in broken:
+            print(f"FAILED {line}")
+        self.exitcode = 1 if outcome.damage or broken else 0
+
+    # Fixtures.
+
+    def replay_fixtures(self, paths: list[str]) -> None:
+        """Replay the fixtures of every publisher below the paths."""
         assert self.crawler_process is not None
         try:
-            folders = fixture_folders(args or ["fixtures"], self.crawler_process.spider_loader.list())
+            folders = fixture_folders(paths, self.publishers)
             replays = [FixtureReplay(name, folder) for name, folder in folders.items()]
-        except (ValueError, OSError) as error:
+        except (ValueError, FileNotFoundError) as error:
             raise UsageError(str(error), print_help=False) from error
         for replay in replays:
             replay.start(self.crawler_process)
         self.crawler_process.start()
-        self.report(replays)
+        self.report_fixtures(replays)
 
-    def report(self, replays: list[FixtureReplay]) -> None:
+    def report_fixtures(self, replays: list[FixtureReplay]) -> None:
         """Print one line a publisher, what was refused and why, and what went wrong."""
         for replay in replays:
             for post in sorted(replay.posts):
@@ -57,6 +162,36 @@ class Command(ScrapyCommand):
             print(f"{count:6}  {name}")
         for line in wrong:
             print(f"FAILED {line}")
-        assert self.settings is not None
-        print(f"\nposts in {self.settings['ARCHIVE_DIR']}/_posts" if not wrong else f"\n{len(wrong)} failures")
+        print(f"\nposts in {self.archive}/_posts" if not wrong else f"\n{len(wrong)} failures")
         self.exitcode = 1 if wrong else 0
+
+
+def breaks(account: Mapping[str, Any]) -> list[str]:
+    """Return what broke in a replay of captures: old pages may be refused, but reading and storing must not fail."""
+    publisher = account["publisher"]
+    failed = [f"{publisher}: {n} × article/failed/{why}" for why, n in account["failed"].items() if why in BROKEN]
+    return failed + [f"{publisher}: {line}" for line in account["failures"] if not ORDINARY.match(line)]
+
+
+def holds_fixtures(path: Path, publishers: list[str]) -> bool:
+    """Tell whether a path is a folder of fixtures."""
+    return any(next(folder.glob("*.expected.json"), None) for folder in (path, *(path / name for name in publishers)))
+
+
+def warc_files(paths: list[str]) -> list[Path]:
+    """Return the WARC files among and below paths, oldest name first; raise UsageError for a path without anything."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {path}", print_help=False)
+        if path.is_file():
+            files.append(path)
+        else:
+            files += sorted(file for file in path.rglob("*.warc*") if file.is_file())
+    return files
+
+
+def _moment(text: str) -> datetime:
+    """Return a time given as ISO 8601, in UTC unless it says otherwise."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

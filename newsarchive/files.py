@@ -1,0 +1,76 @@
+"""Files that are whole or not there, and that stay once they are: drafts, renames, and what is synced when."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+__all__ = ["create_file", "make_folder", "replace_file", "sweep", "sync_folder"]
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync a folder, without which a new name in it may be gone after a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, each synced into the one above."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+    sync_folder(folder.parent)
+
+
+@contextmanager
+def _draft(folder: Path, content: bytes) -> Iterator[Path]:
+    """Write a synced draft in a folder for the block to give it a name; remove it if it has none afterwards."""
+    make_folder(folder)
+    with NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp", delete=False) as draft:
+        try:
+            # Held until the draft has become the file, or its writer is gone.
+            flock(draft, LOCK_EX)
+            draft.write(content)
+            draft.flush()
+            os.fchmod(draft.fileno(), 0o644)
+            os.fsync(draft.fileno())
+            yield Path(draft.name)
+        except BaseException:
+            Path(draft.name).unlink(missing_ok=True)
+            raise
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a file so that after any crash it is the old one or the new one.
+
+    Its name is not synced: call ``sync_folder`` before you tell anybody.
+    Raises OSError, and leaves no trace, if the new content cannot be written.
+    """
+    with _draft(file.parent, content) as draft:
+        draft.replace(file)
+
+
+def create_file(file: Path, content: bytes) -> None:
+    """Write a new file, whole and synced; raise FileExistsError if there is one of its name."""
+    with _draft(file.parent, content) as draft:
+        file.hardlink_to(draft)
+        draft.unlink()
+    sync_folder(file.parent)
+
+
+def sweep(folder: Path) -> int:
+    """Remove the drafts below a folder whose writers were killed; return how many. A living writer holds its own."""
+    swept = 0
+    for name in folder.rglob(".*.tmp"):
+        with suppress(FileNotFoundError, BlockingIOError), name.open("rb") as draft:
+            flock(draft, LOCK_EX | LOCK_NB)
+            name.unlink()
+            swept += 1
+    return swept

@@ -1,0 +1,179 @@
+"""The account of a run: what was asked for, how each ended, and whether it adds up.
+
+``runs/<time>-<publisher>.json`` in the archive, written once the captures are
+closed and everything is in the index. Every article address that a run takes up
+is in exactly one of ``stored``, ``revised``, ``unchanged``, ``refused`` and
+``failed``; every listing was read or failed.
+"""
+
+import logging
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from itertools import count
+from typing import Any, Self
+
+import orjson
+from scrapy import Request, signals
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from newsarchive.article import Refused
+from newsarchive.files import create_file
+from newsarchive.listing import Link
+from newsarchive.run import article_ended, failures, first_asked, listing_ended
+from newsarchive.store import Store
+
+__all__ = ["KEPT", "Ledger"]
+
+logger = logging.getLogger(__name__)
+
+#: How articles end that are in the archive.
+KEPT = ("stored", "revised", "unchanged")
+
+
+class Ledger:
+    """Keeps the account, closes the store when the run ends, and writes the account into the archive."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+        #: Addresses that were taken up and have not ended, by what they are for.
+        self.open: dict[str, Counter[str]] = {"article": Counter(), "listing": Counter()}
+        self.scheduled: Counter[str] = Counter()
+        self.listings: list[dict[str, Any]] = []
+        #: What is wrong with the run, one line each; empty if all is well. Complete once the run has ended.
+        self.failures: list[str] = []
+        #: The account; empty until the run has ended.
+        self.told: dict[str, Any] = {}
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the ledger, listening to a crawler's run."""
+        ledger = cls(crawler)
+        for handler, signal in (
+            (ledger.taken_up, signals.request_scheduled),
+            (ledger.dropped, signals.request_dropped),
+            (ledger.article_ended, article_ended),
+            (ledger.listing_ended, listing_ended),
+            (ledger.broken, signals.spider_error),
+            (ledger.closed, signals.spider_closed),
+        ):
+            crawler.signals.connect(handler, signal)
+        return ledger
+
+    @cached_property
+    def store(self) -> Store:
+        """The store of the run; not there yet when extensions are made."""
+        return Store.of(self.crawler)
+
+    def taken_up(self, request: Request) -> None:
+        """Count an address that is to be asked for; not again where it redirects to, or when it is tried again."""
+        kind = request.meta.get("kind")
+        if kind in self.open and not {"redirect_urls", "retry_times"} & request.meta.keys():
+            self.open[kind][request.url] += 1
+            self.scheduled[kind] += 1
+
+    def dropped(self, request: Request) -> None:
+        """Take back an address that the run has taken up already."""
+        kind = request.meta.get("kind")
+        if kind in self.open and not {"redirect_urls", "retry_times"} & request.meta.keys():
+            self.open[kind][request.url] -= 1
+            self.scheduled[kind] -= 1
+
+    def article_ended(self, url: str, **_: Any) -> None:
+        """Note that an article's address has ended."""
+        self.open["article"][url] -= 1
+
+    def listing_ended(
+        self, url: str, links: list[Link] | None = None, refusal: Refused | None = None, **_: Any
+    ) -> None:
+        """Note how a listing ended."""
+        self.open["listing"][url] -= 1
+        how = {"failed": refusal.reason} if refusal else {"links": len(links or ())}
+        self.listings.append({"url": url, **how})
+
+    def broken(self, failure: Any, response: Response) -> None:
+        """End an address whose reader broke."""
+        request = response.request
+        if request and request.meta.get("kind") in self.open:
+            self.end(
+                request.meta["kind"], first_asked(request), Refused("exception", repr(failure.value)), request.meta
+            )
+
+    def end(self, kind: str, url: str, refusal: Refused, meta: dict[str, Any]) -> None:
+        """Count and announce an ending that nobody else has noticed."""
+        self.crawler.stats.inc_value(f"{kind}/failed/{refusal.reason}")
+        signal = article_ended if kind == "article" else listing_ended
+        self.crawler.signals.send_catch_log(signal, url=url, refusal=refusal, capture=meta.get("capture"))
+        logger.error("%s/failed %s: %s", kind, url, refusal)
+
+    async def closed(self, reason: str) -> None:
+        """Settle the store, write the account, and let go of the archive."""
+        for kind, addresses in self.open.items():
+            for url in list(addresses.elements()):
+                self.end(kind, url, Refused("stopped", f"the run ended before it: {reason}"), {})
+        await self.store.settle()
+        stats = self.crawler.stats.get_stats()
+        self.told = self.account({**stats, "finish_reason": reason})
+        try:
+            self.write(self.told)
+        except Exception as error:
+            self.failures.append(f"the account could not be written: {type(error).__name__}: {error}")
+            logger.error("%s: %s", self.store.publisher, self.failures[-1])
+        finally:
+            self.store.close()
+
+    def account(self, stats: dict[str, Any]) -> dict[str, Any]:
+        """Return the account of the run, and note what is wrong with it."""
+        kept = {ending: stats.get(f"article/{ending}", 0) for ending in KEPT}
+        refused, failed = _by_reason(stats, "article/refused/"), _by_reason(stats, "article/failed/")
+        self.failures = failures(stats)
+        if self.scheduled["article"] != sum(kept.values()) + sum(refused.values()) + sum(failed.values()):
+            self.failures.append("the account does not add up: an address has no ending, or two")
+        if not self.store.whole:
+            self.failures.append("captures are not in the index; the next run reads them again")
+        ended = datetime.now(UTC)
+        return {
+            "run": self.store.name,
+            "publisher": self.store.publisher,
+            "kind": self.crawler.settings.get("RUN_KIND", "crawl"),
+            "version": version("newsarchive"),
+            "started": _iso(self.store.started),
+            "ended": _iso(ended),
+            "seconds": round((ended - self.store.started).total_seconds(), 3),
+            "finish": stats["finish_reason"],
+            "scheduled": self.scheduled["article"],
+            **kept,
+            "refused": refused,
+            "failed": failed,
+            "listings": self.listings,
+            "requests": stats.get("downloader/request_count", 0),
+            "responses": _by_reason(stats, "downloader/response_status_count/"),
+            "bytes": {
+                "received": stats.get("downloader/response_bytes", 0),
+                "captured": self.store.writer.size,
+            },
+            "captures": self.store.writer.files,
+            "failures": self.failures,
+        }
+
+    def write(self, account: dict[str, Any]) -> None:
+        """Write the account, and tell the index of a run that captured anything."""
+        name = f"{self.store.started:%Y%m%dT%H%M%SZ}-{self.store.publisher}"
+        content = orjson.dumps(account, option=orjson.OPT_INDENT_2) + b"\n"
+        for number in count(1):
+            mark = f"-{number}" if number > 1 else ""
+            with suppress(FileExistsError):
+                create_file(self.store.archive / "runs" / f"{name}{mark}.json", content)
+                break
+        self.store.ended(account)
+
+
+def _by_reason(stats: dict[str, Any], prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): value for name, value in sorted(stats.items()) if name.startswith(prefix)}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,101 @@
+"""A capture read again as an article, without a crawl: what a crawl read in it, to the letter.
+
+Everything that a crawl does between the network and the post is done here in
+the same order by the same code: whether the body is whole, decompression,
+status, the spider, and the pipelines that are pure functions (``READ_STEPS``).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from scrapy import Request, Spider
+from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
+from scrapy.http import Response
+from scrapy.settings import Settings
+from scrapy.spiderloader import get_spider_loader
+from scrapy.statscollectors import DummyStatsCollector
+from scrapy.utils.misc import load_object
+from twisted.python.failure import Failure
+
+from newsarchive.article import Article, Refused
+from newsarchive.capture import Capture, verdict
+from newsarchive.replay import as_response, capture_of, location
+from newsarchive.spider import PublisherSpider, refusal_of
+from newsarchive.warc import Served, WarcError, at
+from newsarchive.whole_body import WholeBodyMiddleware
+
+__all__ = ["Reader"]
+
+failed: Callable[[Exception], Failure] = Failure
+
+
+class Reader:
+    """Reads captures of any publisher by the project's settings; keep it, it remembers spiders."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.loader = get_spider_loader(settings)
+        self.steps = [load_object(step) for step in settings.getlist("READ_STEPS")]
+        self.spiders: dict[str, PublisherSpider] = {}
+        # Without a spider of its own, it asks nobody again.
+        crawler = Crawler(Spider, settings)
+        crawler.stats = DummyStatsCollector(crawler)
+        self.whole_body = WholeBodyMiddleware(crawler)
+        self.compression = HttpCompressionMiddleware(crawler=crawler)
+
+    def article(self, publisher: str, capture: Capture, archive: Path) -> Article:
+        """Return the article of a capture in an archive.
+
+        Raises Refused if it is none, and WarcError, with file and offset, if it cannot be had from its file.
+        """
+        file = archive / capture.file
+        served = at(file, capture.offset)
+        if (served.captured, served.digest) != (capture.captured, capture.digest):
+            raise WarcError(file, capture.offset, f"another capture lies here: {served.url} of {served.captured}")
+        return replace(self.read(publisher, served), capture=capture)
+
+    def read(self, publisher: str, served: Served) -> Article:
+        """Return the article of a response that was read back from a WARC file; raise Refused if it is none."""
+        spider = self.spider(publisher)
+        article = spider.read(self.response(served))
+        try:
+            for step in self.steps:
+                article = step(article)
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused("pipeline", repr(error)) from error
+        return article
+
+    def response(self, served: Served) -> Response:
+        """Return a response as a spider's callback gets it; raise Refused for one that no callback would get."""
+        ended = verdict(replace(capture_of("", served), kind="article"), location(served))
+        if ended:
+            raise Refused(*ended)
+        request = Request(served.url, meta={"captured": served.captured, "announced": served.announced})
+        try:
+            response = self.whole_body.process_response(request, as_response(served))
+            assert isinstance(response, Response)
+            response = self.compression.process_response(request, response)
+        except Refused:
+            raise
+        except Exception as error:
+            raise refusal_of(failed(error)) from error
+        assert isinstance(response, Response)
+        response.request = request
+        return response
+
+    def spider(self, publisher: str) -> PublisherSpider:
+        """Return a publisher's spider; raise Refused if there is none."""
+        if publisher not in self.spiders:
+            if publisher not in self.loader.list():
+                raise Refused("no-spider", f"no spider is called {publisher!r}")
+            spider = self.loader.load(publisher)()
+            assert isinstance(spider, PublisherSpider)
+            self.spiders[publisher] = spider
+        return self.spiders[publisher]
+
+    def label(self, publisher: str) -> str:
+        """Return what a publisher's posts are labelled with; raise Refused if it has no spider."""
+        return self.spider(publisher).label

@@ -1,0 +1,410 @@
+"""The archive of one publisher while a run writes to it: captures, then posts, then the index.
+
+What is written first is what cannot be had again. A response is appended to the
+run's WARC file before anybody reads it, and synced before its article's post is
+written; the post is a draft in its folder, synced, renamed, and the folder synced,
+before the transaction of the index that says so is committed. That commit is
+what "stored" means. A crash in between leaves captures that the index does not
+know: the next run reads them again (``newsarchive.recover``).
+
+Syncing takes longer than everything else, so one thread does it, for all articles
+that wait at that moment together.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Self
+
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+from scrapy.utils.httpobj import urlparse_cached
+
+from newsarchive.article import Article, Refused
+from newsarchive.capture import Capture, verdict
+from newsarchive.files import replace_file, sync_folder
+from newsarchive.index import Entry, Index, Place, PostTaken, Reading, RunRow
+from newsarchive.lock import hold
+from newsarchive.post import path
+from newsarchive.revision import fingerprint
+from newsarchive.run import article_ended, capture_ended
+from newsarchive.warc import CaptureWriter, payload_digest
+
+__all__ = ["CaptureMiddleware", "Store", "entry_of", "index_file", "keep", "lock_file", "run_name", "run_row"]
+
+logger = logging.getLogger(__name__)
+
+#: Headers of requests that must not be kept: they open doors.
+SECRET = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
+#: A server's clock may be wrong, and answers may be stored on their way; by more than a day it is ours that is wrong.
+CLOCK_TOLERANCE = timedelta(days=1)
+#: Endings that wait to be recorded before a replay waits for them.
+MOST_WAITING = 500
+#: Settings that tell in a WARC file how its responses were asked for.
+TOLD = (
+    *("USER_AGENT", "ROBOTSTXT_OBEY", "ROBOTSTXT_USER_AGENT", "DEFAULT_REQUEST_HEADERS", "CONCURRENT_REQUESTS"),
+    *("DOWNLOAD_DELAY", "DOWNLOAD_TIMEOUT", "DOWNLOAD_MAXSIZE", "RETRY_TIMES", "REDIRECT_MAX_TIMES"),
+)
+
+
+def index_file(archive: Path) -> Path:
+    """Return where the index of an archive lies."""
+    return archive / "index.sqlite"
+
+
+def lock_file(archive: Path, publisher: str) -> Path:
+    """Return what a process must hold that writes to a publisher's part of an archive."""
+    return archive / "captures" / publisher / ".lock"
+
+
+def run_name(started: datetime) -> str:
+    """Return a name for a run that sorts by its time and is nobody else's."""
+    return f"{started:%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+
+
+def entry_of(capture: Capture, article: Article) -> Entry:
+    """Return what the index keeps of a capture that reads as an article."""
+    reading = Reading(
+        publisher=article.publisher,
+        id=article.id,
+        url=article.url,
+        title=article.title,
+        published=article.published,
+        post=str(path(article)),
+        fingerprint=fingerprint(article),
+    )
+    return Entry(capture=capture, publisher=article.publisher, ending="article", reading=reading)
+
+
+def run_row(account: Mapping[str, Any]) -> RunRow:
+    """Return what the index keeps of a run, by its account."""
+    return RunRow(
+        run=account["run"],
+        publisher=account["publisher"],
+        started=datetime.fromisoformat(account["started"]),
+        ended=datetime.fromisoformat(account["ended"]),
+        status=account["finish"],
+        counts={
+            **{name: account[name] for name in ("scheduled", "stored", "revised", "unchanged")},
+            **{name: sum(account[name].values()) for name in ("refused", "failed")},
+        },
+    )
+
+
+def keep(index: Index, archive: Path, entry: Entry, content: bytes, folders: set[Path]) -> Place:
+    """Write an article's post if the entry's capture is the one to be shown, and record the entry.
+
+    To be called in a transaction; ``folders`` are to be synced before its commit. A post that is the same
+    already is left alone. Raises OSError if the post cannot be written, Refused ``post-taken`` if it is another
+    article's; then nothing is recorded.
+    """
+    try:
+        place = index.place(entry)
+    except PostTaken as error:
+        raise Refused("post-taken", str(error)) from error
+    if not place.shown:
+        return index.record(entry)
+    file = archive / place.post
+    if not file.exists() or file.read_bytes() != content:
+        replace_file(file, content)
+        folders.add(file.parent)
+    return index.record(entry, sha256(content).hexdigest())
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """An entry that waits for the thread, its post, and who waits for it."""
+
+    entry: Entry
+    content: bytes
+    done: "asyncio.Future[Place] | None"
+
+
+class Store:
+    """Takes captures and articles, and answers when they are safe."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+        assert crawler.spider is not None
+        self.publisher = crawler.spider.name
+        self.archive = Path(crawler.settings["ARCHIVE_DIR"])
+        self.started = datetime.now(UTC)
+        self.name = run_name(self.started)
+        self.last = self.started
+        #: Whether everything that was captured is in the index.
+        self.whole = True
+        self.jobs: list[_Job] = []
+        self.working: asyncio.Task[None] | None = None
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self.resources = ExitStack()
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the store for a crawler's run; nothing is opened before it is needed."""
+        store = cls(crawler)
+        crawler.signals.connect(store.article_ended, article_ended)
+        crawler.signals.connect(store.capture_ended, capture_ended)
+        return store
+
+    @classmethod
+    def of(cls, crawler: Crawler) -> Self:
+        """Return the store of a crawler's run; raise RuntimeError if the extension is not enabled."""
+        store = crawler.get_extension(cls)
+        if store is None:
+            raise RuntimeError("newsarchive.store.Store must be among EXTENSIONS")
+        return store
+
+    def open(self) -> None:
+        """Take the publisher's lock and open the index.
+
+        Raises Locked, OSError, or IndexUnusable.
+        """
+        if not self.crawler.settings.getbool("ARCHIVE_LOCKED"):
+            self.resources.enter_context(hold(lock_file(self.archive, self.publisher)))
+        self.index  # noqa: B018
+
+    @cached_property
+    def index(self) -> Index:
+        """The index, for the thread that writes."""
+        return self._opened(Index(index_file(self.archive)))
+
+    @cached_property
+    def known(self) -> Index:
+        """The index, for questions that must not wait for the thread."""
+        self.index  # noqa: B018
+        return self._opened(Index(index_file(self.archive), read_only=True))
+
+    def _opened(self, index: Index) -> Index:
+        self.resources.callback(index.close)
+        return index
+
+    @cached_property
+    def writer(self) -> CaptureWriter:
+        """The run's WARC files; none is made before there is something to write."""
+        settings = self.crawler.settings
+        told = {name: str(settings[name]) for name in TOLD}
+        return CaptureWriter(
+            self.archive, self.publisher, self.name, told, rotate_at=settings.getint("CAPTURE_ROTATE_AT")
+        )
+
+    # Captures.
+
+    def clock(self) -> datetime:
+        """Return now, in whole milliseconds; later each time, even if the clock is set back a little meanwhile."""
+        self.last = max(_milliseconds(datetime.now(UTC)), self.last + timedelta(milliseconds=1))
+        return self.last
+
+    def capture(self, request: Request, response: Response) -> Capture:
+        """Keep a response as served, unless it comes from a capture that the archive has; raise OSError if it cannot.
+
+        ``captured`` in the request's meta is when a replayed response was captured.
+        """
+        stated, known = request.meta.get("captured"), self.known
+        captured = _milliseconds(stated) if stated else self.clock()
+        digest = payload_digest(response.body)
+        if stated and (held := known.same_capture(request.url, captured, digest)):
+            return held
+        earlier = known.last_capture(request.url) if response.body else None
+        return self.writer.write(
+            url=request.url,
+            captured=captured,
+            method=request.method,
+            request_headers=_sent(request),
+            status=response.status,
+            headers=_pairs(response.headers.items()),
+            body=response.body,
+            kind=purpose(request),
+            announced=request.meta.get("announced"),
+            truncated="disconnect" if _is_short(response) else "",
+            same_as=earlier if earlier and earlier.digest == digest else None,
+        )
+
+    def wrong_clock(self, response: Response) -> str:
+        """Return how far this machine's clock is from the server's, in words; empty if they agree."""
+        try:
+            told = parsedate_to_datetime((response.headers.get("Date") or b"").decode("latin-1"))
+            ahead = datetime.now(UTC) - told.astimezone(UTC)
+        except (ValueError, TypeError, OverflowError):
+            return ""
+        if abs(ahead) <= CLOCK_TOLERANCE or (ahead > CLOCK_TOLERANCE and response.headers.get("Age")):
+            return ""
+        return f"this machine says {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}, the server {told:%Y-%m-%dT%H:%M:%SZ}"
+
+    # Endings.
+
+    def article_ended(self, refusal: Refused | None = None, capture: Capture | None = None, **_: Any) -> None:
+        """Record how a capture ended that is no article; articles are recorded as they are stored."""
+        if refusal and capture:
+            self.capture_ended(capture, refusal.reason)
+
+    def capture_ended(self, capture: Capture, ending: str, target: str = "") -> None:
+        """Record how a capture ended, some time before the run ends."""
+        if ending not in ("pipeline", "capture"):
+            self._ask(_Job(Entry(capture=capture, publisher=self.publisher, ending=ending, target=target), b"", None))
+
+    async def put(self, article: Article, content: bytes) -> Place:
+        """Write an article's post and record it; return once both are safe.
+
+        Raises OSError or sqlite3.Error if they are not; the next run tries again.
+        """
+        if article.capture is None:
+            raise Refused("capture", "no capture of it is kept")
+        done: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        self._ask(_Job(entry_of(article.capture, article), content, done))
+        return await done
+
+    async def room(self) -> None:
+        """Wait while more waits to be recorded than one commit should take."""
+        while len(self.jobs) >= MOST_WAITING and self.working:
+            await asyncio.wait([self.working], timeout=0.1)
+
+    def _ask(self, job: _Job) -> None:
+        self.jobs.append(job)
+        if self.working is None:
+            self.working = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        """Hand the thread what waits, until nothing does."""
+        loop = asyncio.get_running_loop()
+        while self.jobs:
+            jobs, self.jobs = self.jobs, []
+            try:
+                outcomes: Iterable[Place | Exception] = await loop.run_in_executor(self.thread, self._commit, jobs)
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
+                self.whole = False
+                logger.error("%s: %d captures are not in the index yet: %s", self.publisher, len(jobs), error)
+                outcomes = [error] * len(jobs)
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                if isinstance(outcome, Exception) and not isinstance(outcome, Refused):
+                    self.broken(outcome)
+                if job.done and not job.done.done():
+                    job.done.set_exception(outcome) if isinstance(outcome, Exception) else job.done.set_result(outcome)
+        self.working = None
+
+    def _commit(self, jobs: list[_Job]) -> list[Place | Exception]:
+        """Make everything that the jobs need safe, in the order that lets nothing be missing."""
+        outcomes: list[Place | Exception] = []
+        folders: set[Path] = set()
+        self.writer.sync()
+        with self.index.transaction():
+            for job in jobs:
+                try:
+                    recorded = (
+                        keep(self.index, self.archive, job.entry, job.content, folders)
+                        if job.entry.reading
+                        else self.index.record(job.entry)
+                    )
+                    outcomes.append(recorded)
+                except (OSError, Refused) as error:
+                    outcomes.append(error)
+            for folder in folders:
+                sync_folder(folder)
+        return outcomes
+
+    def broken(self, error: Exception) -> None:
+        """Stop the run: nobody is to be asked for what cannot be kept."""
+        if self.whole:
+            logger.error("%s: the archive cannot be written, the run stops: %s", self.publisher, error)
+        self.whole = False
+        engine = self.crawler.engine
+        if engine and engine.spider:
+            asyncio.get_running_loop().create_task(engine.close_spider_async(reason="storage"))
+
+    async def settle(self) -> None:
+        """Wait until everything is recorded, and close the run's WARC files; what fails is logged."""
+        while self.working:
+            await asyncio.wait([self.working])
+        self.thread.shutdown()
+        try:
+            self.writer.close()
+        except OSError as error:
+            self.broken(error)
+
+    def ended(self, account: Mapping[str, Any]) -> None:
+        """Tell the index that the run has ended and that it knows all captures of it."""
+        if account["kind"] != "crawl" and not self.writer.files:
+            return
+        with self.index.transaction():
+            self.index.run_recorded(run_row(account))
+            for file in self.writer.files if self.whole else ():
+                self.index.file_recorded(file, (self.archive / file).stat().st_size)
+
+    def close(self) -> None:
+        """Close the index and let go of the lock."""
+        self.resources.close()
+
+
+class CaptureMiddleware:
+    """Keeps each response before anybody reads it, next to the network, where bodies are as they came over the wire.
+
+    What cannot be kept is not handed on: no article without its capture.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+        self.store = Store.of(crawler)
+        self.replayed = crawler.settings.getbool("REPLAYED")
+        self.clock_checked = self.replayed
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the middleware for a crawler."""
+        return cls(crawler)
+
+    def process_request(self, request: Request) -> None:
+        """Forget what an earlier answer left: redirects and further tries inherit it."""
+        request.meta.pop("capture", None)
+
+    def process_response(self, request: Request, response: Response) -> Response:
+        """Keep a response and hand it on; raise Refused ``capture`` or ``clock`` if it cannot be kept rightly."""
+        if not self.clock_checked:
+            if wrong := self.store.wrong_clock(response):
+                self.store.broken(RuntimeError(f"the clock is wrong: {wrong}; set it and run again"))
+                raise Refused("clock", wrong)
+            self.clock_checked = True
+        try:
+            capture = request.meta.get("held") or self.store.capture(request, response)
+        except Exception as error:
+            self.store.broken(error)
+            raise Refused("capture", f"{type(error).__name__}: {error}") from error
+        if ended := verdict(capture, (response.headers.get("Location") or b"").decode("latin-1")):
+            self.store.capture_ended(capture, *ended)
+        else:
+            request.meta["capture"] = capture
+        return response
+
+
+def purpose(request: Request) -> str:
+    """Return what a request is for: ``article``, ``listing``, ``robots`` or nothing in particular."""
+    kind: str = request.meta.get("kind", "")
+    return kind or ("robots" if urlparse_cached(request).path == "/robots.txt" else "")
+
+
+def _milliseconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _pairs(headers: Iterable[tuple[bytes, list[bytes]]]) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, values in headers for value in values]
+
+
+def _sent(request: Request) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a request as they were sent, without what opens doors."""
+    host = urlparse_cached(request).netloc.rpartition("@")[2].encode("latin-1", "replace")
+    return [(b"Host", host), *(pair for pair in _pairs(request.headers.items()) if pair[0].lower() not in SECRET)]
+
+
+def _is_short(response: Response) -> bool:
+    """Tell whether a body is shorter than its Content-Length."""
+    promised = (response.headers.get("Content-Length") or b"").strip()
+    return promised.isdigit() and len(response.body) < int(promised)

@@ -1,0 +1,217 @@
+"""Captures in WARC files, the standard of web archives (ISO 28500), written and read.
+
+A file opens with a ``warcinfo`` record that says who wrote it. Every capture is
+a response and a request, each in a gzip member of its own, so that any of them
+can be read alone. A body that was stored before is not stored again: a
+``revisit`` record names the capture that has it.
+
+Bodies are stored as they were served, without transfer coding. Headers that do
+not fit what is stored (``Transfer-Encoding``, a wrong ``Content-Length``) have
+``X-Archive-Orig-`` before their names, as archives do, and get their names back
+when they are read.
+
+Fields of our own: ``X-Newsarchive-Kind`` and ``X-Newsarchive-Announced`` keep
+what was known of a capture besides its response, ``X-Newsarchive-Headers`` says
+whether headers were renamed.
+"""
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from newsarchive.capture import Capture
+from newsarchive.warc_check import check
+from newsarchive.warc_digest import payload_digest
+from newsarchive.warc_file import OpenFile
+from newsarchive.warc_mend import Mended, mend
+from newsarchive.warc_read import Served, WarcError, at, is_warc, read, record_at, refers_to
+from newsarchive.warc_record import Damage
+from newsarchive.warc_write import (
+    PROFILE,
+    Lines,
+    information,
+    iso,
+    new_id,
+    request,
+    response,
+    target,
+    whole_milliseconds,
+)
+
+__all__ = [
+    "CaptureWriter",
+    "Damage",
+    "Mended",
+    "Served",
+    "WarcError",
+    "at",
+    "check",
+    "is_warc",
+    "mend",
+    "payload_digest",
+    "read",
+]
+
+#: Revisits that are followed to the response that has the body. Ours take one step: they name that response.
+MAX_REVISITS = 8
+
+
+class CaptureWriter:
+    """Writes the captures of one run of a publisher, to one file or several.
+
+    The caller sees to it that a publisher has one writer at a time. ``sync`` may
+    be called in another thread than the rest.
+    """
+
+    def __init__(
+        self, archive: Path, publisher: str, name: str, info: Mapping[str, str], *, rotate_at: int = 10**9
+    ) -> None:
+        """Take what the ``warcinfo`` records say besides (``info``), and the bytes after which a new file begins.
+
+        ``<archive>/captures/<publisher>/<name>.warc.gz`` is created with the first capture; ``<name>-2.warc.gz``
+        follows when that is full, or was there before, and so on.
+        """
+        self.archive, self.publisher, self.name = archive, publisher, name
+        self.info, self.rotate_at = info, rotate_at
+        #: Files with captures, by their paths below the archive.
+        self.files: list[str] = []
+        #: Bytes written to all of them.
+        self.size = 0
+        self._number = 0
+        self._file: OpenFile | None = None
+        #: Id of the file's ``warcinfo``.
+        self._info_id = ""
+        self._lock = threading.Lock()
+
+    @property
+    def broken(self) -> bool:
+        """Tell whether the disk failed in a way that leaves in doubt what is on it: nothing more is written."""
+        return self._file is not None and self._file.broken
+
+    def write(
+        self,
+        *,
+        url: str,
+        captured: datetime,
+        method: str,
+        request_headers: Lines,
+        status: int,
+        headers: Lines,
+        body: bytes,
+        kind: str = "",
+        announced: datetime | None = None,
+        truncated: str = "",
+        same_as: Capture | None = None,
+    ) -> Capture:
+        """Write a response and its request; return where they are kept. They are durable after ``sync``.
+
+        ``captured`` and ``announced`` are aware. ``truncated`` says why a body is
+        not whole (``disconnect``, ``length``). ``same_as`` is a capture that may
+        have the same body: if it is there and has, the body is not stored again.
+        Raises OSError if it cannot be written; the file is then as it was before.
+        """
+        file = self._current()
+        digest, date, address = payload_digest(body), iso(captured), target(url)
+        # A file without captures has no record at all: its first one is written together with the first capture.
+        opening = b"" if file.size else self._opening(file.path.name, date)
+        common = {"WARC-Warcinfo-ID": self._info_id, "WARC-Target-URI": address, "WARC-Date": date}
+        original = self._original(same_as, digest) if same_as else {}
+        answer_id = new_id()
+        fields = {
+            "WARC-Type": "revisit" if original else "response",
+            "WARC-Record-ID": answer_id,
+            **common,
+            **original,
+            "WARC-Payload-Digest": digest,
+            "WARC-Truncated": truncated,
+            "X-Newsarchive-Kind": kind,
+            "X-Newsarchive-Announced": iso(announced, "auto") if announced else "",
+        }
+        asked = {"WARC-Type": "request", "WARC-Record-ID": new_id(), **common, "WARC-Concurrent-To": answer_id}
+        bodiless = method.upper() == "HEAD" or status in (204, 304)
+        answer = response({name: field for name, field in fields.items() if field}, status, headers, body, bodiless)
+        data = b"".join((opening, answer, request(asked, method, request_headers)))
+        offset = file.append(data) + len(opening)
+        self.size += len(data)
+        named = f"captures/{self.publisher}/{file.path.name}"
+        if opening:
+            self.files.append(named)
+        return Capture(named, offset, url, whole_milliseconds(captured), status, digest, kind, announced)
+
+    def sync(self) -> None:
+        """Make durable what was written; raise OSError if that fails: then nothing more can be written."""
+        with self._lock:
+            file = self._file
+        if file:
+            file.sync()
+
+    def close(self) -> None:
+        """Make everything durable and close the file, whose name then no longer ends in ``.open``.
+
+        Raises OSError: the file is then left to be mended.
+        """
+        with self._lock:
+            file, self._file = self._file, None
+        if file:
+            file.close()
+
+    def _current(self) -> OpenFile:
+        """Return the file to write to; raise OSError."""
+        if self._file and self._file.size >= self.rotate_at and not self._file.broken:
+            self.close()
+        if not self._file:
+            file = self._next()
+            with self._lock:
+                self._file = file
+        return self._file
+
+    def _next(self) -> OpenFile:
+        """Create the next file whose name is free; raise OSError."""
+        folder = self.archive / "captures" / self.publisher
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            number = self._number + 1
+            name = self.name if number == 1 else f"{self.name}-{number}"
+            try:
+                file = OpenFile(folder / f"{name}.warc.gz")
+            except FileExistsError:
+                self._number = number
+                continue
+            self._number = number
+            return file
+
+    def _opening(self, name: str, date: str) -> bytes:
+        """Return the ``warcinfo`` record that opens a file."""
+        self._info_id = new_id()
+        fields = {"WARC-Type": "warcinfo", "WARC-Record-ID": self._info_id, "WARC-Date": date, "WARC-Filename": name}
+        about = {"publisher": self.publisher, "run": self.name, "isPartOf": f"captures/{self.publisher}", **self.info}
+        return information(fields, about)
+
+    def _original(self, capture: Capture, digest: str) -> dict[str, str]:
+        """Return the fields that name the response which has a capture's body; none if it is not there for sure."""
+        file, offset = self.archive / capture.file, capture.offset
+        # Originals are looked for beside the file.
+        if file.parent != self.archive / "captures" / self.publisher:
+            return {}
+        for _ in range(MAX_REVISITS):
+            try:
+                found = record_at(file, offset)
+            except WarcError:
+                return {}
+            if found.get("warc-payload-digest") != digest:
+                return {}
+            if found["warc-type"] == "response":
+                return {
+                    "WARC-Profile": PROFILE,
+                    "WARC-Refers-To": found.get("warc-record-id", ""),
+                    "WARC-Refers-To-Target-URI": found.get("warc-target-uri", ""),
+                    "WARC-Refers-To-Date": found.get("warc-date", ""),
+                    "WARC-Refers-To-Filename": file.name,
+                    "WARC-Refers-To-File-Offset": str(offset),
+                }
+            step = refers_to(found)
+            if not step:
+                return {}
+            file, offset = file.with_name(step[0]), step[1]
+        return {}
