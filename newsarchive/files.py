@@ -19,14 +19,20 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+#: Folders whose names this process has synced.
+_settled: set[Path] = set()
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder and those above it, each synced into the one above."""
-    if folder.is_dir():
+    if folder in _settled:
         return
-    make_folder(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir()
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    # Also one that is there already: whoever made it may have been killed before its name was safe.
     sync_folder(folder.parent)
+    _settled.add(folder)
 
 
 @contextmanager

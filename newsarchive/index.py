@@ -58,10 +58,12 @@ __all__ = [
 #: "news" in ASCII: what SQLite keeps in a file to tell whose it is.
 APPLICATION = 0x6E657773
 VERSION = 1
+#: The first SQLite with strict tables.
+OLDEST = (3, 37)
 #: Seconds that an opening or a transaction waits for another process.
 PATIENCE = 30
-#: KiB of the file that are kept in memory.
-CACHE = 64 * 1024
+#: KiB of the file that are kept in memory; the system keeps the rest.
+CACHE = 16 * 1024
 #: Bytes that the log of transactions may keep on disk once they are in the file.
 LOG = 64 * 2**20
 #: Redirects that are followed from an address to its article.
@@ -70,6 +72,9 @@ HOPS = 10
 #: What a capture says of an article: nothing; nothing any more; what it says. The greater one counts.
 SILENT, WITHDRAWN, CURRENT = range(3)
 
+#: What is true of the capture that an article shows if the post on disk is not known to be made of it as it reads now.
+STALE = "shown = 1 AND reads = 2 AND (sha256 IS NULL OR lies IS NOT NULL OR outdated = 1)"
+
 SCHEMA = (
     """CREATE TABLE captures (
  file TEXT NOT NULL, offset INTEGER NOT NULL, url TEXT NOT NULL, captured TEXT NOT NULL, status INTEGER NOT NULL,
@@ -77,7 +82,7 @@ SCHEMA = (
  publisher TEXT NOT NULL, ending TEXT NOT NULL, target TEXT NOT NULL,
  id TEXT, canonical TEXT, title TEXT, published TEXT, post TEXT, fingerprint TEXT, reads INTEGER NOT NULL,
  first INTEGER NOT NULL, revision INTEGER NOT NULL, shown INTEGER NOT NULL,
- sha256 TEXT, lies TEXT, outdated INTEGER NOT NULL,
+ sha256 BLOB, lies TEXT, outdated INTEGER NOT NULL,
  PRIMARY KEY (file, offset),
  CHECK ((id IS NULL) = (reads = 0)),
  CHECK (reads > 0 OR NOT (first OR revision OR shown OR outdated)),
@@ -88,8 +93,7 @@ SCHEMA = (
     "CREATE INDEX by_article ON captures (publisher, id, reads, captured) WHERE id IS NOT NULL",
     "CREATE UNIQUE INDEX shown ON captures (publisher, id) WHERE shown = 1",
     "CREATE UNIQUE INDEX named ON captures (post) WHERE first = 1",
-    """CREATE INDEX stale ON captures (publisher, id)
- WHERE shown = 1 AND reads = 2 AND (sha256 IS NULL OR lies IS NOT NULL OR outdated = 1)""",
+    f"CREATE INDEX stale ON captures (publisher, id) WHERE {STALE}",
     "CREATE TABLE files (file TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     """CREATE TABLE runs (
  run TEXT NOT NULL PRIMARY KEY, publisher TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, status TEXT NOT NULL,
@@ -115,7 +119,7 @@ SCHEMA = (
  SELECT *, row_number() OVER (PARTITION BY url ORDER BY captured DESC, file DESC, offset DESC) AS place FROM captures
  )
  SELECT best.url, coalesce(newest.ending, '') AS ending, newest.captured, coalesce(newest.target, '') AS target,
- best.publisher, coalesce(best.id, '') AS id
+ iif(best.id IS NULL, '', best.publisher) AS publisher, coalesce(best.id, '') AS id
  FROM best LEFT JOIN newest ON newest.url = best.url AND newest.place = 1 WHERE best.place = 1""",
 )
 NAMES = {re.split(r"[ (]+", statement.replace("UNIQUE ", ""))[2] for statement in SCHEMA}
@@ -273,7 +277,7 @@ class _Row(NamedTuple):
     revision: int = 0
     shown: int = 0
     # What lies on disk: the post made of this capture, and where if not at the article's post; by its former reading?
-    sha256: str | None = None
+    sha256: bytes | None = None
     lies: str | None = None
     outdated: int = 0
 
@@ -281,11 +285,6 @@ class _Row(NamedTuple):
     def key(self) -> tuple[str, int]:
         """Return what tells the capture from all others."""
         return self.file, self.offset
-
-    @property
-    def moment(self) -> tuple[str, str, int]:
-        """Return what an article's captures are sorted by."""
-        return self.captured, self.file, self.offset
 
     @property
     def article(self) -> tuple[str, str] | None:
@@ -304,29 +303,12 @@ RECORDED = _Row._fields.index("first")
 READING = _Row._fields[_Row._fields.index("id") : _Row._fields.index("reads")]
 COLUMNS = ", ".join(_Row._fields)
 SELECT = f"SELECT {COLUMNS} FROM captures"
-STALE = "shown = 1 AND reads = 2 AND (sha256 IS NULL OR lies IS NOT NULL OR outdated = 1)"
 BEST = "ORDER BY reads DESC, captured DESC, file DESC, offset DESC LIMIT 1"
 NEWEST = "ORDER BY captured DESC, file DESC, offset DESC LIMIT 1"
 UPSERT = (
     f"INSERT INTO captures ({COLUMNS}) VALUES ({', '.join('?' * len(_Row._fields))}) ON CONFLICT (file, offset) "
     f"DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _Row._fields[2:])}"
 )
-#: The newest capture of an address. Each of the three is one step in an index.
-LAST = (
-    "SELECT * FROM ("
-    + " UNION ALL ".join(
-        f"SELECT * FROM ({SELECT} WHERE url = ?1 AND reads = {reads} {NEWEST})"
-        for reads in (SILENT, WITHDRAWN, CURRENT)
-    )
-    + f") {NEWEST}"
-)
-#: The newest reading of an address, those that count before those withdrawn.
-OF_ADDRESS = "SELECT * FROM (" + " UNION ALL ".join(
-    f"SELECT * FROM ({SELECT} WHERE {column} = ?1 AND reads = {reads} {NEWEST})"
-    for column in ("url", "canonical")
-    for reads in (WITHDRAWN, CURRENT)
-)
-OF_ADDRESS += f") {BEST}"
 
 
 class _Plan(NamedTuple):
@@ -349,14 +331,16 @@ class Index:
 
     Raises IndexUnusable if the file is no index, a damaged one, or one of a newer
     version; sqlite3.OperationalError, naming the file, if it is locked for longer
-    than 30 seconds, the disk is full, or it cannot be written: nothing is half
-    written then.
+    than 30 seconds, the disk is full, or it cannot be written: the transaction is
+    undone then.
     """
 
     def __init__(self, file: Path, *, read_only: bool = False) -> None:
         """Open an index, or make an empty one; raise FileNotFoundError for one that is only to be read."""
         self.file = file
         self.read_only = read_only
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise RuntimeError(f"the index needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}")
         if not read_only:
             file.parent.mkdir(parents=True, exist_ok=True)
         elif not file.exists():
@@ -431,6 +415,9 @@ class Index:
                 f"a post is made of a reading, and {entry.capture.file} has none at {entry.capture.offset}"
             )
         place, row, known, lines = self._plan(entry)
+        made = bytes.fromhex(sha256)
+        if made and row.first and lines is None and not known:
+            row = row._replace(sha256=made)
         if lines is not None:
             self._write_lines(row, known, lines)
         elif row != known:
@@ -439,8 +426,8 @@ class Index:
                     "UPDATE captures SET shown = 0 WHERE publisher = ? AND id = ? AND shown = 1", row.publisher, row.id
                 )
             self._run(UPSERT, *row)
-        if sha256:
-            self._made(row, sha256)
+        if made and (row.sha256, row.lies, row.outdated) != (made, None, 0):
+            self._made(row, made)
         return place
 
     def _write_lines(self, row: _Row, known: _Row | None, lines: list[list[_Row]]) -> None:
@@ -461,21 +448,15 @@ class Index:
                 *one.key,
             )
 
-    def _made(self, row: _Row, sha256: str) -> None:
-        """Keep that an article's post lies on disk, made of a capture."""
+    def _made(self, row: _Row, sha256: bytes) -> None:
+        """Keep that an article's post lies on disk, made of this capture and no other."""
         self._run(
-            "UPDATE captures SET sha256 = NULL, lies = NULL, outdated = 0 WHERE publisher = ? AND id = ? "
-            "AND sha256 IS NOT NULL AND NOT (file = ? AND offset = ?)",
+            "UPDATE captures SET sha256 = NULL, lies = NULL, outdated = 0 "
+            "WHERE publisher = ? AND id = ? AND sha256 IS NOT NULL",
             row.publisher,
             row.id,
-            *row.key,
         )
-        self._run(
-            "UPDATE captures SET sha256 = ?1, lies = NULL, outdated = 0 WHERE file = ?2 AND offset = ?3 "
-            "AND (sha256 IS NOT ?1 OR lies IS NOT NULL OR outdated = 1)",
-            sha256,
-            *row.key,
-        )
+        self._run("UPDATE captures SET sha256 = ? WHERE file = ? AND offset = ?", sha256, *row.key)
 
     def file_recorded(self, file: str, size: int) -> None:
         """Keep that all captures of a file are recorded, up to its size in bytes."""
@@ -529,7 +510,7 @@ class Index:
         if newest is None:
             self._free([row])
             return _Plan(Place("stored", str(row.post), True), row._replace(first=1, revision=1, shown=1), None)
-        if newest.reads != CURRENT or newest.moment > row.moment:
+        if newest.reads != CURRENT or _moment(newest) > _moment(row):
             return None
         post = self._post(newest)
         if newest.fingerprint == row.fingerprint:
@@ -543,8 +524,9 @@ class Index:
             before = self._line(*article)
             line = [one for one in before if one.key != row.key]
             after = _settled([*line, row] if row.article == article else line, before)
-            if row.article == article and row.reads == CURRENT:
-                place = _place(before, after, row)
+            if row.article == article:
+                row = next(one for one in after if one.key == row.key)
+                place = _place(before, after, row) if row.reads == CURRENT else NOTHING
             lines.append(after)
         self._free([line[0] for line in lines if line])
         return _Plan(place, row, known, lines)
@@ -568,7 +550,7 @@ class Index:
 
     def article(self, publisher: str, id: str) -> ArticleRow | None:
         """Return what is held of an article; None if nothing is."""
-        row = self._row(f"{SELECT} WHERE publisher = ? AND id = ? AND shown = 1", publisher, well_formed(id))
+        row = self._row(f"{SELECT} WHERE publisher = ? AND id = ? AND shown = 1", publisher, _utf8(id))
         return row and self._article(row)
 
     def articles(self, publisher: str) -> Iterator[ArticleRow]:
@@ -597,7 +579,7 @@ class Index:
             published=datetime.fromisoformat(str(shown.published)),
             post=post,
             capture=shown.capture,
-            sha256=made.sha256 or "",
+            sha256=made.sha256.hex() if made.sha256 else "",
             lies=(made.lies or post) if made.sha256 else "",
             stale=shown.reads == CURRENT and (made is not shown or not made.sha256 or bool(made.lies or made.outdated)),
             withdrawn=shown.reads == WITHDRAWN,
@@ -613,7 +595,7 @@ class Index:
 
     def revisions(self, publisher: str, id: str) -> list[RevisionRow]:
         """Return the revisions of an article, oldest first; empty if there is no such article."""
-        rows = (row for row in self._line(publisher, well_formed(id)) if row.revision)
+        rows = (row for row in self._line(publisher, _utf8(id)) if row.revision)
         return [
             RevisionRow(
                 capture=row.capture,
@@ -630,20 +612,32 @@ class Index:
 
         Its article is looked for behind at most ten redirects.
         """
-        url = well_formed(url)
-        last, read = self._row(LAST, url), self._row(OF_ADDRESS, url)
+        url = _utf8(url)
+        last, read = self._address(url)
         if not last and not read:
             return None
         target, seen = last.target if last else "", {url}
         while not read and target and target not in seen and len(seen) <= HOPS:
             seen.add(target)
-            read = self._row(OF_ADDRESS, target)
-            following = None if read else self._row(LAST, target)
+            following, read = self._address(target)
             target = following.target if following else ""
-        publisher, id = read.article or ("", "") if read else ("", "")
+        publisher, id = (read.publisher, str(read.id)) if read else ("", "")
         if not last:
             return AddressRow(url, "", None, "", publisher, id)
         return AddressRow(url, last.ending, datetime.fromisoformat(last.captured), last.target, publisher, id)
+
+    def _address(self, url: str) -> tuple[_Row | None, _Row | None]:
+        """Return the newest capture of an address, and its newest reading: one that counts, or else a withdrawn one."""
+        asked = self._row(f"{SELECT} WHERE url = ? {BEST}", url)
+        named = self._row(f"{SELECT} WHERE canonical = ? {BEST}", url)
+        read = max((row for row in (asked, named) if row and row.article), key=_weight, default=None)
+        others = self._newest(url, range(asked.reads)) if asked else []
+        return max((row for row in (asked, *others) if row), key=_moment, default=None), read
+
+    def _newest(self, url: str, kinds: Iterable[int]) -> list[_Row]:
+        """Return the newest captures of an address by what they say of an article, each a step in an index."""
+        rows = (self._row(f"{SELECT} WHERE url = ? AND reads = ? {NEWEST}", url, reads) for reads in kinds)
+        return [row for row in rows if row]
 
     def find(self, text: str) -> list[tuple[str, str]]:
         """Return publisher and id of the articles that have an address or an id, looked up exactly."""
@@ -664,13 +658,13 @@ class Index:
         """Return the capture of an address at a time with a digest of its body; None if there is none."""
         # Saying what `reads` may be lets SQLite go through the index by all three columns.
         exact = "url = ? AND reads IN (0, 1, 2) AND captured = ? AND digest = ?"
-        values = well_formed(url), _text(captured), digest
+        values = _utf8(url), _text(captured), digest
         row = self._row(f"{SELECT} WHERE {exact} ORDER BY file, offset LIMIT 1", *values)
         return row and row.capture
 
     def last_capture(self, url: str) -> Capture | None:
         """Return the newest capture of an address; None if there is none."""
-        row = self._row(LAST, well_formed(url))
+        row = max(self._newest(_utf8(url), (SILENT, WITHDRAWN, CURRENT)), key=_moment, default=None)
         return row and row.capture
 
     def endings(self, publisher: str) -> dict[str, int]:
@@ -822,6 +816,11 @@ def _text(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def _utf8(text: str) -> str:
+    """Return text that can be written as UTF-8."""
+    return text if text.isascii() else well_formed(text)
+
+
 def _time(text: str | None) -> datetime | None:
     """Return the time that a text says, if there is one."""
     return datetime.fromisoformat(text) if text else None
@@ -830,28 +829,22 @@ def _time(text: str | None) -> datetime | None:
 def _row(entry: Entry) -> _Row:
     """Return the row of an entry, as if its capture were the only one; raise ValueError if it contradicts itself."""
     capture, reading = entry.capture, entry.reading
-    row = _Row(
-        capture.file,
-        capture.offset,
-        well_formed(capture.url),
-        _text(capture.captured),
-        capture.status,
-        capture.digest,
-        capture.kind,
-        _text(capture.announced) if capture.announced else None,
+    url, announced = _utf8(capture.url), _text(capture.announced) if capture.announced else None
+    served = capture.file, capture.offset, url, _text(capture.captured), capture.status, capture.digest, capture.kind
+    if reading is None:
+        return _Row(*served, announced, entry.publisher, entry.ending, _utf8(entry.target))
+    if reading.publisher != entry.publisher:
+        raise ValueError(f"a capture of {entry.publisher} that reads as an article of {reading.publisher}: {url}")
+    canonical = _utf8(reading.url)
+    return _Row(
+        *served,
+        announced,
         entry.publisher,
         entry.ending,
-        well_formed(entry.target),
-    )
-    if reading is None:
-        return row
-    if reading.publisher != entry.publisher:
-        raise ValueError(f"a capture of {entry.publisher} that reads as an article of {reading.publisher}: {row.url}")
-    canonical = well_formed(reading.url)
-    return row._replace(
-        id=well_formed(reading.id),
-        canonical=None if canonical == row.url else canonical,
-        title=well_formed(reading.title),
+        _utf8(entry.target),
+        id=_utf8(reading.id),
+        canonical=None if canonical == url else canonical,
+        title=_utf8(reading.title),
         published=_text(reading.published),
         post=reading.post,
         fingerprint=reading.fingerprint,
@@ -865,7 +858,7 @@ def _after(known: _Row, row: _Row) -> _Row:
         row = row._replace(**{name: getattr(known, name) for name in READING}, reads=WITHDRAWN)
     if row.article is None or row.article != known.article:
         return row
-    same = all(getattr(row, name) == getattr(known, name) for name in ("url", *READING))
+    same = all(getattr(row, name) == getattr(known, name) for name in READING)
     return row._replace(
         sha256=known.sha256, lies=known.lies, outdated=int(bool(known.sha256 and not same) or known.outdated)
     )
@@ -876,9 +869,19 @@ def _articles(*rows: _Row | None) -> list[tuple[str, str]]:
     return sorted({row.article for row in rows if row and row.article})
 
 
+def _moment(row: _Row) -> tuple[str, str, int]:
+    """Return what captures are sorted by."""
+    return row.captured, row.file, row.offset
+
+
 def _order(row: _Row) -> tuple[int, str, str, int]:
     """Return what an article's captures are sorted by: those that count come first, each kind in the order of time."""
-    return -row.reads, *row.moment
+    return -row.reads, *_moment(row)
+
+
+def _weight(row: _Row) -> tuple[int, str, str, int]:
+    """Return what readings are compared by: one that counts outweighs one withdrawn, a newer one an older one."""
+    return row.reads, *_moment(row)
 
 
 def _settled(rows: Iterable[_Row], before: list[_Row]) -> list[_Row]:
@@ -908,8 +911,7 @@ def _place(before: list[_Row], after: list[_Row], row: _Row) -> Place:
     """Return the place of a capture by all captures of its article, before and after."""
     was = [one.fingerprint for one in before if one.revision]
     now = [one.fingerprint for one in after if one.revision]
-    shown = next(one for one in after if one.shown).key == row.key
     ending: Literal["stored", "revised", "unchanged"] = (
         "stored" if not was else "revised" if was != now else "unchanged"
     )
-    return Place(ending, str(after[0].post), shown)
+    return Place(ending, str(after[0].post), bool(row.shown))

@@ -7,6 +7,7 @@ is in exactly one of ``stored``, ``revised``, ``unchanged``, ``refused`` and
 """
 
 import logging
+import sqlite3
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Refused
 from newsarchive.files import create_file
+from newsarchive.index import IndexUnusable
 from newsarchive.listing import Link
 from newsarchive.run import article_ended, failures, first_asked, listing_ended
 from newsarchive.store import Store
@@ -119,7 +121,7 @@ class Ledger:
         self.told = self.account({**stats, "finish_reason": reason})
         try:
             self.write(self.told)
-        except Exception as error:
+        except (OSError, sqlite3.Error, IndexUnusable) as error:
             self.failures.append(f"the account could not be written: {type(error).__name__}: {error}")
             logger.error("%s: %s", self.store.publisher, self.failures[-1])
         finally:

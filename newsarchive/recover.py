@@ -7,9 +7,10 @@ a run was killed or the index was lost, is read as a crawl would have read it.
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing as closing_
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import Self
 
@@ -23,7 +24,7 @@ from newsarchive.index import Entry, Index
 from newsarchive.post import Post, render
 from newsarchive.reading import Reader
 from newsarchive.replay import capture_of, location
-from newsarchive.store import entry_of, index_file, keep, run_row
+from newsarchive.store import AGAIN, entry_of, index_file, keep, run_row
 from newsarchive.warc import Damage, Served, WarcError, mend, read
 
 __all__ = ["Recovery", "WrongClock", "recover", "refuse_wrong_clock"]
@@ -85,6 +86,8 @@ class Recovery:
     archive: Path
     index: Index
     reader: Reader = field(init=False)
+    #: Whether all captures of the file at hand could be read, or refused with a reason.
+    whole: bool = True
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.settings)
@@ -106,10 +109,12 @@ class Recovery:
     def all(self) -> Iterator[str]:
         """Do everything in order."""
         yield from self.close_captures()
+        sweep(self.archive / "runs")
         unknown = self.unknown_files()
         if unknown:
             sweep(self.archive / "_posts" / self.publisher)
-            sweep(self.archive / "runs")
+            # A run may have been killed between giving a file its name and making that safe.
+            sync_folder(self.captures)
         for file in unknown:
             yield from self.read_again(file)
         yield from self.restore_posts()
@@ -122,10 +127,13 @@ class Recovery:
             yield f"{told}, {mended.torn} torn bytes cut off" if mended.torn else told
 
     def unknown_files(self) -> list[Path]:
-        """Return the capture files that the index does not know wholly, oldest first."""
+        """Return the capture files of which the index does not know all captures, oldest first.
+
+        One that has become shorter than the index knows it is none of them: it is damaged, as ``scrapy verify`` says.
+        """
         known = self.index.files(self.publisher)
         files = sorted(self.captures.glob("*.warc.gz"))
-        return [file for file in files if known.get(self.named(file)) != file.stat().st_size]
+        return [file for file in files if known.get(self.named(file), -1) < file.stat().st_size]
 
     def named(self, file: Path) -> str:
         """Return the name of a capture file as captures and index have it."""
@@ -136,20 +144,21 @@ class Recovery:
         name = self.named(file)
         recorded = self.index.offsets(name)
         batch: list[Served] = []
-        count = 0
+        number, self.whole = 0, True
         for found in read(file):
             if isinstance(found, Damage):
                 yield f"{name}: offset {found.offset}: {found.problem}"
             elif found.offset not in recorded:
                 batch.append(found)
-                count += 1
+                number += 1
             if len(batch) == BATCH:
                 self.record(name, batch)
                 batch = []
         self.record(name, batch)
-        self.known(file)
-        if count:
-            yield f"{name}: {count} captures were not in the index and were read again"
+        if self.whole:
+            self.known(file)
+        if number:
+            yield f"{name}: {number} captures were not in the index and were read again"
 
     def known(self, file: Path) -> None:
         """Tell the index that it knows all captures of a file, and of the run that wrote it."""
@@ -164,7 +173,8 @@ class Recovery:
         with self.index.transaction():
             for served in batch:
                 entry, content = self.entry(name, served)
-                self.keep(entry, content, folders)
+                if entry.ending not in AGAIN:
+                    self.keep(entry, content, folders)
             for folder in folders:
                 sync_folder(folder)
 
@@ -186,6 +196,7 @@ class Recovery:
         try:
             article = self.reader.read(self.publisher, served)
         except Refused as refusal:
+            self.whole = self.whole and refusal.reason not in AGAIN
             return Entry(capture, self.publisher, refusal.reason), b""
         return entry_of(capture, article), self.post(article)
 
@@ -194,12 +205,16 @@ class Recovery:
         return render(Post.from_article(article, self.reader.label(self.publisher))).encode()
 
     def run(self, name: re.Match[str]) -> None:
-        """Tell the index of a file's run, and how it ended if its account is there."""
+        """Tell the index of a file's run, and how it ended if its account is there and can be read."""
         self.index.run_started(name["run"], self.publisher, _time(name["time"]))
-        for file in (self.archive / "runs").glob(f"{name['time']}-{self.publisher}*.json"):
-            account = orjson.loads(file.read_bytes())
-            if account["run"] == name["run"]:
-                self.index.run_recorded(run_row(account))
+        base = self.archive / "runs" / f"{name['time']}-{self.publisher}"
+        numbered = (base.with_name(f"{base.name}-{number}.json") for number in count(2))
+        for file in takewhile(Path.exists, chain([base.with_name(f"{base.name}.json")], numbered)):
+            # A damaged account is for scrapy verify to tell; the captures do not depend on it.
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                account = orjson.loads(file.read_bytes())
+                if account["run"] == name["run"]:
+                    self.index.run_recorded(run_row(account))
 
     def restore_posts(self) -> Iterator[str]:
         """Make the posts again that are not those of their article's newest revision."""
@@ -210,6 +225,7 @@ class Recovery:
                 yield f"{post}: article {id} cannot be read again from {capture.file}, offset {capture.offset}: {error}"
                 continue
             row = self.index.article(self.publisher, id)
+            sweep((self.archive / post).parent)
             folders: set[Path] = set()
             with self.index.transaction():
                 keep(self.index, self.archive, entry_of(capture, article), self.post(article), folders)

@@ -128,6 +128,8 @@ _SIZE_IN_FOLDER = re.compile(
 )
 #: Digits of a name that only an agency or a database gives.
 _TELLING = 6
+#: Characters; no picture's address is longer, and looking for sizes takes the square of it.
+_LONGEST = 2000
 
 
 @lru_cache(maxsize=4096)
@@ -138,8 +140,11 @@ def picture(address: str) -> str:
     ``_SIZE_IN_NAME``: agencies and publishers number their pictures, and a picture keeps its name when it is
     stored anew. A name of less than six digits, as ``hk-1.jpg``, counts with its folders, without those of
     ``_SIZE_IN_FOLDER``; and with its query if it is not a picture's. Of an address that leads
-    through a proxy, the query ``url`` is the address.
+    through a proxy, the query ``url`` is the address. One that is no address, or longer than 2,000
+    characters, counts as it is.
     """
+    if len(address) > _LONGEST:
+        return _ink(address)
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -240,13 +245,15 @@ def _lines(html: str) -> list[str]:
 class _Effort:
     """What comparing may still cost, in steps of some 50 nanoseconds."""
 
-    def __init__(self, left: float = 4e7) -> None:
+    def __init__(self, left: float = 2e7) -> None:
         self.left = left
 
     def affords(self, steps: float) -> bool:
         """Take from what is left; tell whether it was enough."""
-        self.left -= steps if steps <= self.left else 0
-        return steps <= self.left
+        if steps > self.left:
+            return False
+        self.left -= steps
+        return True
 
 
 def _pairs(old: Sequence[str], new: Sequence[str]) -> int:

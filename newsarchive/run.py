@@ -109,7 +109,8 @@ def failures(stats: Mapping[str, Any]) -> list[str]:
         or (name.startswith("article/failed/") and not name.endswith(GONE))
         or (name.startswith("article/refused/") and name.endswith(ALARMS))
     ]
-    if broken := stats.get("spider_exceptions/count"):
+    ended = stats.get("article/failed/exception", 0) + stats.get("listing/failed/exception", 0)
+    if (broken := stats.get("spider_exceptions/count", 0) - ended) > 0:
         failed.append(f"{broken} × exception in the spider")
     if (reason := stats.get("finish_reason", "finished")) != "finished":
         failed.append(f"stopped before its end: {reason}")

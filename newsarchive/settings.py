@@ -36,6 +36,8 @@ BACKOFF_START = 5
 # With the pauses between them, three more tries outlast half a minute of trouble.
 RETRY_TIMES = 3
 DEFAULT_REQUEST_HEADERS = {
+    # Captures are kept as they come: only codings that every reader of WARC files knows.
+    "Accept-Encoding": "gzip, deflate, br",
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "Accept-Language": "zh-Hant,zh-Hans;q=0.9,zh;q=0.8,*;q=0.5",
 }

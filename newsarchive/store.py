@@ -12,6 +12,7 @@ that wait at that moment together.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ from newsarchive.revision import fingerprint
 from newsarchive.run import article_ended, capture_ended
 from newsarchive.warc import CaptureWriter, payload_digest
 
-__all__ = ["CaptureMiddleware", "Store", "entry_of", "index_file", "keep", "lock_file", "run_name", "run_row"]
+__all__ = ["AGAIN", "CaptureMiddleware", "Store", "entry_of", "index_file", "keep", "lock_file", "run_name", "run_row"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ logger = logging.getLogger(__name__)
 SECRET = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
 #: A server's clock may be wrong, and answers may be stored on their way; by more than a day it is ours that is wrong.
 CLOCK_TOLERANCE = timedelta(days=1)
+#: Endings that say nothing of a capture: something of ours broke.
+AGAIN = ("pipeline", "capture", "exception", "stopped")
 #: Endings that wait to be recorded before a replay waits for them.
 MOST_WAITING = 500
 #: Settings that tell in a WARC file how its responses were asked for.
@@ -117,7 +120,8 @@ def keep(index: Index, archive: Path, entry: Entry, content: bytes, folders: set
     file = archive / place.post
     if not file.exists() or file.read_bytes() != content:
         replace_file(file, content)
-        folders.add(file.parent)
+    # Also where it is the same: whoever wrote it may have been killed before its name was safe.
+    folders.add(file.parent)
     return index.record(entry, sha256(content).hexdigest())
 
 
@@ -192,10 +196,11 @@ class Store:
     def writer(self) -> CaptureWriter:
         """The run's WARC files; none is made before there is something to write."""
         settings = self.crawler.settings
-        told = {name: str(settings[name]) for name in TOLD}
-        return CaptureWriter(
-            self.archive, self.publisher, self.name, told, rotate_at=settings.getint("CAPTURE_ROTATE_AT")
-        )
+        told = {name: str(dict(settings[name]) if "HEADERS" in name else settings[name]) for name in TOLD}
+        # What wacz takes a file's pages from, where no page names another as the one it was reached from.
+        told["json-metadata"] = json.dumps({"type": "collection", "title": self.publisher})
+        size = settings.getint("CAPTURE_ROTATE_AT")
+        return CaptureWriter(self.archive, self.publisher, self.name, told, rotate_at=size)
 
     # Captures.
 
@@ -248,8 +253,10 @@ class Store:
             self.capture_ended(capture, refusal.reason)
 
     def capture_ended(self, capture: Capture, ending: str, target: str = "") -> None:
-        """Record how a capture ended, some time before the run ends."""
-        if ending not in ("pipeline", "capture"):
+        """Record how a capture ended, some time before the run ends; not if it must be read again."""
+        if ending in AGAIN:
+            self.whole = False
+        else:
             self._ask(_Job(Entry(capture=capture, publisher=self.publisher, ending=ending, target=target), b"", None))
 
     async def put(self, article: Article, content: bytes) -> Place:

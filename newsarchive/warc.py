@@ -15,6 +15,7 @@ what was known of a capture besides its response, ``X-Newsarchive-Headers`` says
 whether headers were renamed.
 """
 
+import errno
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -82,12 +83,13 @@ class CaptureWriter:
         self._file: OpenFile | None = None
         #: Id of the file's ``warcinfo``.
         self._info_id = ""
+        self._failed = False
         self._lock = threading.Lock()
 
     @property
     def broken(self) -> bool:
         """Tell whether the disk failed in a way that leaves in doubt what is on it: nothing more is written."""
-        return self._file is not None and self._file.broken
+        return self._failed or (self._file is not None and self._file.broken)
 
     def write(
         self,
@@ -140,9 +142,10 @@ class CaptureWriter:
         return Capture(named, offset, url, whole_milliseconds(captured), status, digest, kind, announced)
 
     def sync(self) -> None:
-        """Make durable what was written; raise OSError if that fails: then nothing more can be written."""
+        """Make durable what was written; raise OSError if that fails, now or before: then it is in doubt."""
         with self._lock:
             file = self._file
+        self._trust()
         if file:
             file.sync()
 
@@ -154,11 +157,21 @@ class CaptureWriter:
         with self._lock:
             file, self._file = self._file, None
         if file:
-            file.close()
+            try:
+                file.close()
+            except OSError:
+                self._failed = True
+                raise
+
+    def _trust(self) -> None:
+        """Raise OSError if a file that was closed is in doubt."""
+        if self._failed:
+            raise OSError(errno.EIO, "the disk failed before", str(self.archive / "captures" / self.publisher))
 
     def _current(self) -> OpenFile:
         """Return the file to write to; raise OSError."""
-        if self._file and self._file.size >= self.rotate_at and not self._file.broken:
+        self._trust()
+        if self._file and self._file.size >= self.rotate_at:
             self.close()
         if not self._file:
             file = self._next()

@@ -32,8 +32,7 @@ class OpenFile:
 
     def append(self, data: bytes) -> int:
         """Write records; return the offset of the first. Raises OSError, and the file is as it was before."""
-        if self.broken:
-            raise OSError(errno.EIO, "the disk failed before", str(self.open_path))
+        self._trust()
         rest = memoryview(data)
         try:
             while rest:
@@ -44,6 +43,11 @@ class OpenFile:
         self.size += len(data)
         return self.size - len(data)
 
+    def _trust(self) -> None:
+        """Raise OSError if what is on disk is in doubt: a second try may succeed and mean nothing."""
+        if self.broken:
+            raise OSError(errno.EIO, "the disk failed before", str(self.open_path))
+
     def _cut_back(self) -> None:
         """Take a piece of a record off the end."""
         try:
@@ -53,6 +57,7 @@ class OpenFile:
 
     def sync(self) -> None:
         """Make what was written durable, and the name of the file. Other threads may write meanwhile."""
+        self._trust()
         with self._lock:
             if self.descriptor < 0 or self.synced == self.size:
                 return
@@ -79,8 +84,6 @@ class OpenFile:
         """
         try:
             self.sync()
-            if self.broken:
-                raise OSError(errno.EIO, "the disk failed before", str(self.open_path))
         finally:
             with self._lock:
                 os.close(self.descriptor)

@@ -48,23 +48,21 @@ def header(headers: Sequence[tuple[str, str]], name: str) -> str:
 
 def dechunked(body: bytes) -> tuple[bytes, bool] | None:
     """Return a body without chunks, and whether its last chunk is there; None if it is not in chunks."""
-    chunks: list[memoryview] = []
-    at = 0
-    view = memoryview(body)
+    plain, at, view = bytearray(), 0, memoryview(body)
     while size := CHUNK_SIZE.match(body, at):
         length, start = int(size[1], 16), size.end()
         if not length:
-            return b"".join(chunks), True
-        chunks.append(view[start : start + length])
+            return bytes(plain), True
+        plain += view[start : start + length]
         at = start + length
         if at >= len(body):
-            return b"".join(chunks), False
+            return bytes(plain), False
         end = LINE_END.match(body, at)
         if not end:
             return None
         at = end.end()
     # A connection may break off within the line that states a size.
-    return (b"".join(chunks), False) if chunks and len(body) - at < 16 else None
+    return (bytes(plain), False) if plain and len(body) - at < 16 else None
 
 
 def encoded(body: bytes, encodings: str) -> bool:

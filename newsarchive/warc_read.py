@@ -185,7 +185,7 @@ class Reader:
         if record.broken:
             raise record.broken
         if not served:
-            raise Broken(f"no response, but {record.type!r}")
+            raise Broken(f"no response, but {record.type[:40]!r}")
         return served, record.fields
 
     def served(self, record: Record, depth: int = 0) -> Served | None:
@@ -205,6 +205,8 @@ class Reader:
         except (ValueError, OverflowError) as error:
             raise Broken(f"WARC-Date is no time: {fields.get('warc-date', '')[:40]!r}") from error
         status, headers, body = message(pieces)
+        if len(body) > self.limit:
+            raise Broken(f"too large: {record.length} bytes")
         digest = self._verified(record, pieces, body)
         served = Served(
             url=url,
@@ -325,6 +327,8 @@ def message(pieces: list[memoryview]) -> tuple[int, Headers, bytes]:
         pieces = [memoryview(b"".join(pieces))]
         end = END_OF_HEAD.search(pieces[0])
     first, begin = pieces[0], end.end() if end else len(pieces[0])
+    if begin > MAX_HEAD:
+        raise Broken("no HTTP response: a head that does not end")
     try:
         status, headers = parse_head(bytes(first[: end.start()] if end else first))
     except ValueError as error:

@@ -27,6 +27,8 @@ __all__ = ["SOFTWARE", "Broken", "Damage", "Fields", "Gunzip", "RawFile", "Recor
 #: How ``software`` begins in our ``warcinfo`` records.
 SOFTWARE = "newsarchive/"
 GZIP = b"\x1f\x8b\x08"
+#: Flags that no gzip member may have.
+RESERVED = 0xE0
 #: zlib's notation for gzip, whose checksum is verified.
 GZIP_WINDOW = 31
 #: What isal raises; its type hints say that it is an instance.
@@ -37,16 +39,18 @@ BUFFER = 1 << 20
 FIRST, NEXT = 4 << 10, 128 << 10
 #: Bytes inflated at a time.
 PIECE = 1 << 20
+#: Most bytes of line ends between two records; there should be four.
+MAX_NEWLINES = 64
 #: Most bytes of a record's header.
 MAX_HEAD = 1 << 20
 #: Bytes of a record that tell whether it is one, and whose; compressed, and as they are.
 OPENING = 1 << 10
 #: Bytes that may be looked at in vain behind damage, as multiple of the file's size: hostile files end, too.
-PATIENCE = 8
+PATIENCE = 64
 
 BLANK = re.compile(rb"\r?\n\r?\n")
 RECORD = re.compile(rb"(?:(?<=\n\r\n)|(?<=\n\n))WARC/[01]\.\d")
-VERSION = re.compile(r"WARC/(\d+\.\d+)[ \t]*\r?(?:\n|$)", re.ASCII)
+VERSION = re.compile(r"WARC/(\d{1,3}\.\d{1,3})[ \t]*\r?(?:\n|$)", re.ASCII)
 FOLD = re.compile(r"\r?\n[ \t]+")
 
 #: Fields of a record by their lower-case names.
@@ -82,6 +86,7 @@ class RawFile:
         self.path = path
         self.size = os.fstat(self.fd).st_size
         self.data, self.start, self.ends = b"", 0, False
+        self._own: bytes | None = None
 
     def __enter__(self) -> Self:
         """Return the file."""
@@ -104,13 +109,19 @@ class RawFile:
             self.start, self.ends = at, len(self.data) < wanted
         return memoryview(self.data)[at - self.start : at - self.start + size]
 
+    def own(self) -> bytes:
+        """Return the id that all records of a file of ours name; nothing if it is not ours."""
+        if self._own is None:
+            self._own = own_id(self)
+        return self._own
+
     def find(self, what: bytes, at: int) -> int:
         """Return where bytes stand next from a position on; -1 if nowhere."""
-        while len(view := self.slice(at, BUFFER)) >= len(what):
-            found = bytes(view).find(what)
+        while len(self.slice(at, len(what))) == len(what):
+            found = self.data.find(what, at - self.start)
             if found >= 0:
-                return at + found
-            at += len(view) - len(what) + 1
+                return self.start + found
+            at = self.start + len(self.data) - len(what) + 1
         return -1
 
 
@@ -144,17 +155,22 @@ class Gunzip:
     def __init__(self, raw: RawFile, at: int) -> None:
         self.raw, self.begin, self.at, self.step = raw, at, at, FIRST
         self.inflater = isal_zlib.decompressobj(GZIP_WINDOW)
-        self.whole = False
+        self.whole, self.failed = False, False
 
     def piece(self) -> bytes:
         """Return the next bytes, none when the member has ended; raise Broken."""
+        if self.failed:
+            raise Broken("damaged gzip data", "member")
         while not self.whole:
             given = self.raw.slice(self.at, self.step)
+            if self.at == self.begin and not may_begin(bytes(given[:4])):
+                self.failed = True
+                raise Broken("no gzip member begins here", "member")
             try:
                 data = self.inflater.decompress(given, PIECE)
             except ERROR as error:
-                gzip = self.raw.slice(self.begin, 2) == GZIP[:2]
-                raise Broken(f"damaged gzip data: {error}" if gzip else "no gzip member", "member") from error
+                self.failed = True
+                raise Broken(f"damaged gzip data: {error}", "member") from error
             self.whole = self.inflater.eof
             rest = self.inflater.unused_data if self.whole else self.inflater.unconsumed_tail
             self.at += len(given) - len(rest)
@@ -162,8 +178,14 @@ class Gunzip:
             if data:
                 return data
             if not given:
+                self.failed = True
                 raise Broken("torn: the file ends within a gzip member", "member")
         return b""
+
+
+def may_begin(data: bytes) -> bool:
+    """Tell whether a gzip member may begin with four bytes, or fewer at the end of a file; isal is less strict."""
+    return GZIP.startswith(data[:3]) and not any(flags & RESERVED for flags in data[3:])
 
 
 class Plain:
@@ -225,12 +247,11 @@ class Stream:
             yield piece
 
     def skip_newlines(self) -> int:
-        """Take line ends; return how many there were."""
-        count = 0
-        while (character := self.ahead(1)) in (b"\r", b"\n"):
-            count += character == b"\n"
-            self.pos += 1
-        return count
+        """Take a few line ends; return how many there were."""
+        ahead = self.ahead(MAX_NEWLINES)
+        size = len(ahead) - len(ahead.lstrip(b"\r\n"))
+        self.pos += size
+        return ahead.count(b"\n", 0, size)
 
     def head(self) -> bytes:
         """Take lines up to a blank one, and this too; raise Broken if none comes."""
@@ -302,7 +323,7 @@ class Record:
         newlines = stream.skip_newlines()
         self.loose = stream.position - start != 4
         following = stream.ahead(5)
-        if newlines < 2 or following not in (b"", b"WARC/"):
+        if newlines < 2 or not b"WARC/".startswith(following):
             raise Broken("torn, or its length is wrong: no blank line and next record follow")
         if not stream.compressed:
             self.end = stream.position
@@ -361,7 +382,7 @@ def own_id(raw: RawFile) -> bytes:
 
 def next_member(raw: RawFile, at: int) -> int:
     """Return where the next gzip member begins that opens a WARC record; -1 if nowhere."""
-    own = own_id(raw)
+    own = raw.own()
     while (at := raw.find(GZIP, at)) >= 0:
         begin = opening(raw, at)
         if begin.startswith(b"WARC/") and own in begin:
@@ -434,15 +455,17 @@ class Walk:
                     yield Damage(self.raw.path, offset, str(problem))
                 # In a member of its own the record is all there is.
                 own_member = stream.compressed and base > 0 and number == 0
-                if problem.reach == "member" or own_member or not self._next_record(stream, base, after):
+                if problem.reach == "member":
+                    return stream
+                if own_member or not self._next_record(stream, base, after):
                     stream.drain()
                     return stream
             number += 1
 
     def _next_record(self, stream: Stream, base: int, after: int) -> bool:
         """Turn a stream back behind a header, and go on to the next record; tell whether there is one."""
-        self._waste(stream.position - after + (after if stream.compressed else 0))
-        own = own_id(self.raw)
+        self._waste(stream.source.at - (base if stream.compressed else after))
+        own = self.raw.own()
         try:
             if stream.compressed:
                 stream.restart(Gunzip(self.raw, base), 0)

@@ -217,11 +217,9 @@ class Crawl:
         return {name: value for name, value in self.stats.items() if re.match("article/|listing/(?!links)", name)}
 
     @property
-    def files(self) -> list[str]:
-        """All files of the archive, by name."""
-        if not self.archive.is_dir():
-            return []
-        return sorted(str(path.relative_to(self.archive)) for path in self.archive.rglob("*") if path.is_file())
+    def posts(self) -> list[str]:
+        """All posts of the archive, drafts too, by name."""
+        return sorted(str(path.relative_to(self.archive)) for path in self.archive.glob("_posts/**/*") if path.is_file())
 
 
 def crawl(

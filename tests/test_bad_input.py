@@ -289,7 +289,7 @@ def test_every_bad_answer_has_one_ending(server: Server, tmp_path: Path) -> None
     assert told == {names.get(url, "first"): reason for url, reason in expected.items()}
     assert sorted(url for url, _ in run.endings) == sorted(expected) == sorted(run.requests)
     assert sum(run.counted.values()) == len(expected)
-    assert run.files == sorted(f"_posts/cna/2024/2024-01-15-{id}.md" for id in stored)
+    assert run.posts == sorted(f"_posts/cna/2024/2024-01-15-{id}.md" for id in stored)
     assert not [url for url in server.asked if "www.cna.com.tw" not in url or "refreshed" in url]
     assert run.status == 1
     assert run.megabytes < 300
@@ -397,7 +397,7 @@ def test_every_bad_listing_has_one_ending_and_spoils_no_other(server: Server, tm
 
     assert run.ended == expected | dict.fromkeys(articles, "article")
     assert sorted(url for url, _ in run.endings) == sorted([*expected, *articles]) == sorted(run.requests)
-    assert len(run.files) == len(articles)
+    assert len(run.posts) == len(articles)
     assert sum(run.counted.values()) == len(expected) + len(articles)
     assert run.stats.get("spider_exceptions/count", 0) == 0
     assert run.status == 1
@@ -423,7 +423,7 @@ def test_who_does_not_answer(server: Server, tmp_path: Path) -> None:
     run = crawl(server, tmp_path, *ask, DOWNLOAD_TIMEOUT=1, RETRY_TIMES=0, ROBOTSTXT_OBEY=False)
     assert run.ended == ask
     assert sorted(url for url, _ in run.endings) == sorted(ask) == sorted(run.requests)
-    assert run.files == []
+    assert run.posts == []
     assert sum(run.counted.values()) == len(ask)
     assert run.status == 1
     assert not [url for url in server.asked if "www.cna.com.tw" not in url]
@@ -439,7 +439,7 @@ def test_a_host_that_asks_for_long_is_left_alone(server: Server, tmp_path: Path)
     run = crawl(server, tmp_path, *urls)
     assert run.ended == {urls[0]: "article", urls[1]: "status-429"} | dict.fromkeys(urls[2:], "backing-off")
     assert server.asked[1:] == urls[:2]
-    assert len(run.files) == 1
+    assert len(run.posts) == 1
     assert run.status == 1
 
 
@@ -470,7 +470,7 @@ def test_a_host_in_trouble_is_given_up(server: Server, tmp_path: Path) -> None:
     assert len(server.asked) == 4
     assert set(run.ended.values()) == {"status-503", "backing-off"}
     assert sorted(run.ended) == urls
-    assert run.files == []
+    assert run.posts == []
     assert run.status == 1
 
 
@@ -514,27 +514,43 @@ def test_two_addresses_of_one_article_are_one_file(server: Server, tmp_path: Pat
     two = server.answer("http://www.cna.com.tw/news/aCN/202401150001-1.aspx", page)
     run = crawl(server, tmp_path, one, two)
     assert run.counted == {"article/stored": 1, "article/unchanged": 1}
-    assert run.files == ["_posts/cna/2024/2024-01-15-202401150001.md"]
+    assert run.posts == ["_posts/cna/2024/2024-01-15-202401150001.md"]
     again = crawl(server, tmp_path, one, two)
     assert again.counted == {"article/unchanged": 2}
     assert run.status == again.status == 0
 
 
-@pytest.mark.parametrize("where", ["archive", "_posts", "post"])
-def test_what_cannot_be_written_leaves_nothing(server: Server, tmp_path: Path, where: str) -> None:
+def test_an_archive_that_cannot_be_written_asks_nobody(server: Server, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.write_text("a file")
+    run = crawl(server, tmp_path, server.answer(article_url("202401150001"), reply(whole("202401150001"))))
+    assert run.status == 1
+    assert run.stdout.startswith("cna: the archive cannot be written: ")
+    assert str(archive) in run.stdout
+    assert server.asked == []
+    assert archive.read_text() == "a file"
+
+
+@pytest.mark.parametrize("where", ["_posts", "post"])
+def test_a_post_that_cannot_be_written_stops_the_run_and_is_made_up_for(
+    server: Server, tmp_path: Path, where: str
+) -> None:
     archive = tmp_path / "archive"
     post = archive / "_posts/cna/2024/2024-01-15-202401150001.md"
-    if where == "post":
-        (post / "folder").mkdir(parents=True)
-    else:
-        blocked = {"archive": archive, "_posts": archive / "_posts"}[where]
-        blocked.parent.mkdir(exist_ok=True)
+    blocked = post if where == "post" else archive / "_posts"
+    (blocked if where == "post" else blocked.parent).mkdir(parents=True)
+    if where != "post":
         blocked.write_text("a file")
-    before = sorted(tmp_path.rglob("*"))
     url = server.answer(article_url("202401150001"), reply(whole("202401150001")))
     run = crawl(server, tmp_path, url)
     assert run.endings == [(url, "pipeline")]
     assert run.counted == {"article/failed/pipeline": 1}
-    assert sorted(path for path in tmp_path.rglob("*") if path.name != "report.json") == before
+    assert run.posts == []
     assert run.status == 1
     assert "cna: 1 × article/failed/pipeline" in run.stdout
+    assert "cna: stopped before its end: storage" in run.stdout
+    blocked.rmdir() if where == "post" else blocked.unlink()
+    again = crawl(server, tmp_path, url)
+    assert "1 captures were not in the index and were read again" in again.stdout
+    assert again.counted == {"article/unchanged": 1}
+    assert again.posts == [str(post.relative_to(archive))]

@@ -62,13 +62,8 @@ def test_every_request_failed(server: Server, tmp_path: Path) -> None:
 def test_a_callback_that_raises(server: Server, tmp_path: Path) -> None:
     run = crawl(server, tmp_path, ARTICLE, publisher="broken")
     assert run.status == 1
-    assert run.stdout == "broken: 1 × exception in the spider\nbroken: nothing found where articles must be\n"
-    assert run.files == []
-
-
-def test_a_pipeline_that_raises(server: Server, tmp_path: Path) -> None:
-    run = crawl(server, tmp_path, ARTICLE, ARCHIVE_DIR="/dev/null/archive")
-    assert (run.status, run.stdout) == (1, "cna: 1 × article/failed/pipeline\n")
+    assert run.stdout == "broken: 1 × article/failed/exception\n"
+    assert run.posts == []
 
 
 def test_a_run_that_is_stopped(server: Server, tmp_path: Path) -> None:
@@ -80,7 +75,7 @@ def test_a_run_that_is_stopped(server: Server, tmp_path: Path) -> None:
 def test_a_run_that_cannot_start(server: Server, tmp_path: Path) -> None:
     run = crawl(server, tmp_path, ARTICLE, STATS_CLASS="missing.Stats")
     assert run.status == 1
-    assert run.files == []
+    assert run.posts == []
 
 
 @pytest.mark.parametrize("args", [["nobody"], [], ["cna", "dw"]])

@@ -69,6 +69,7 @@ def test_what_fails_to_be_written_leaves_the_old(
 def test_every_new_folder_is_synced_into_the_one_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     monkeypatch.setattr("newsarchive.files.sync_folder", lambda folder: synced.append(folder.name))
+    (tmp_path / "a").mkdir()
     make_folder(tmp_path / "a/b/c")
     make_folder(tmp_path / "a/b/c")
     assert synced == [tmp_path.name, "a", "b"]

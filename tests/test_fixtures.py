@@ -50,7 +50,7 @@ def test_a_post_for_every_article_and_nothing_else(archive: tuple[Path, subproce
     posts = {read(file.read_text(encoding="utf-8")).url for file in folder.rglob("*.md")}
     articles = {fixture.expected["article"]["url"] for _, fixture in fixtures() if "article" in fixture.expected}
     assert posts == articles
-    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".md"}
+    assert {path.suffix for path in (folder / "_posts").rglob("*") if path.is_file()} == {".md"}
 
 
 def test_replaying_twice_changes_nothing(archive: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

@@ -125,6 +125,7 @@ class Command(ScrapyCommand):
                 "SAVE_FIXTURES": self.wanted,
                 "DOWNLOADER_MIDDLEWARES": middlewares,
                 "ITEM_PIPELINES": {},
+                "ARCHIVE_DIR": self.archive,
                 "LOG_LEVEL": "INFO",
             },
             priority=COMMAND_PRIORITY,
