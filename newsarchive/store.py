@@ -149,6 +149,7 @@ class Store:
         self.whole = True
         self.jobs: list[_Job] = []
         self.working: asyncio.Task[None] | None = None
+        self.closing: asyncio.Task[None] | None = None
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self.resources = ExitStack()
 
@@ -288,8 +289,6 @@ class Store:
             try:
                 outcomes: Iterable[Place | Exception] = await loop.run_in_executor(self.thread, self._commit, jobs)
             except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
-                self.whole = False
-                logger.error("%s: %d captures are not in the index yet: %s", self.publisher, len(jobs), error)
                 outcomes = [error] * len(jobs)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 if isinstance(outcome, Exception) and not isinstance(outcome, Refused):
@@ -318,14 +317,14 @@ class Store:
                 sync_folder(folder)
         return outcomes
 
-    def broken(self, error: Exception) -> None:
+    def broken(self, error: Exception, why: str = "storage") -> None:
         """Stop the run: nobody is to be asked for what cannot be kept."""
         if self.whole:
-            logger.error("%s: the archive cannot be written, the run stops: %s", self.publisher, error)
+            logger.error("%s: the run stops, as nothing can be kept: %s", self.publisher, error)
         self.whole = False
         engine = self.crawler.engine
-        if engine and engine.spider:
-            asyncio.get_running_loop().create_task(engine.close_spider_async(reason="storage"))
+        if engine and engine.spider and not self.closing:
+            self.closing = asyncio.get_running_loop().create_task(engine.close_spider_async(reason=why))
 
     async def settle(self) -> None:
         """Wait until everything is recorded, and close the run's WARC files; what fails is logged."""
@@ -376,7 +375,7 @@ class CaptureMiddleware:
         """Keep a response and hand it on; raise Refused ``capture`` or ``clock`` if it cannot be kept rightly."""
         if not self.clock_checked:
             if wrong := self.store.wrong_clock(response):
-                self.store.broken(RuntimeError(f"the clock is wrong: {wrong}; set it and run again"))
+                self.store.broken(RuntimeError(f"the clock is wrong: {wrong}; set it and run again"), "clock")
                 raise Refused("clock", wrong)
             self.clock_checked = True
         try:

@@ -345,5 +345,5 @@ def test_a_clock_that_the_server_contradicts_stops_the_run(server: Server, tmp_p
     done = run(server, tmp_path)
     assert done.status == 1
     assert "the clock is wrong" in done.log
-    assert "stopped before its end: storage" in done.stdout
+    assert "stopped before its end: clock" in done.stdout
     assert records(done.archive) == []

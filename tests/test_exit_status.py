@@ -62,7 +62,10 @@ def test_every_request_failed(server: Server, tmp_path: Path) -> None:
 def test_a_callback_that_raises(server: Server, tmp_path: Path) -> None:
     run = crawl(server, tmp_path, ARTICLE, publisher="broken")
     assert run.status == 1
-    assert run.stdout == "broken: 1 × article/failed/exception\n"
+    assert run.stdout.splitlines() == [
+        "broken: 1 × article/failed/exception",
+        "broken: captures are not in the index; the next run reads them again",
+    ]
     assert run.posts == []
 
 

@@ -691,7 +691,11 @@ def test_closed_index_is_one_file(tmp_path: Path) -> None:
         index.record(article(2))
         index.close()
         assert reader.article("cna", READING.id) == held
-    assert held is not None
+        copy = tmp_path / "copy.sqlite"
+        copy.write_bytes(file.read_bytes())
+        with Index(copy) as alone:
+            assert told(alone) == told(reader)
+            assert len(alone.offsets(FILE)) == 2
 
 
 # Files that cannot be used.
