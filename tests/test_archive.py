@@ -1,20 +1,26 @@
 """An archive over several runs: captures, revisions, endings, accounts, and everything made again from captures."""
 
+import csv
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from places import SHARED, needs_shared
 from server import PARAGRAPHS, ROOT, Crawl, Server, article_url, cna_page, crawl, reply, reset, serving
 from warcio.archiveiterator import ArchiveIterator
 
+from newsarchive.address import canonical_url
 from newsarchive.index import Index
 from newsarchive.lock import hold
 from newsarchive.store import lock_file
+from newsarchive.warc import CaptureWriter
 
 IDS = ["202401150001", "202401150002", "202401150003"]
 LISTING = "http://www.cna.com.tw/sitemap.xml"
@@ -347,3 +353,37 @@ def test_a_clock_that_the_server_contradicts_stops_the_run(server: Server, tmp_p
     assert "the clock is wrong" in done.log
     assert "stopped before its end: clock" in done.stdout
     assert records(done.archive) == []
+
+
+@needs_shared
+def test_real_articles_captured_months_apart_have_one_revision(tmp_path: Path) -> None:
+    pages: dict[str, list[tuple[str, Path]]] = {}
+    for row in csv.DictReader((SHARED / "pages/INDEX.tsv").read_text(encoding="utf-8").splitlines(), delimiter="\t"):
+        if day := re.search(r"_cap(\d{8})\.html$", row["file"]):
+            url = canonical_url(row["address (canonical, decoded)"])
+            pages.setdefault(url, []).append((day[1], SHARED / "pages" / row["file"]))
+    writer = CaptureWriter(tmp_path / "theirs", "anybody", "20261120T050125Z-00000000", {})
+    for url, captures in pages.items():
+        for day, file in sorted(captures):
+            writer.write(
+                url=url,
+                captured=datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC),
+                method="GET",
+                request_headers=[],
+                status=200,
+                headers=[(b"Content-Type", b"text/html; charset=utf-8")],
+                body=file.read_bytes(),
+            )
+    writer.close()
+    archive = tmp_path / "archive"
+    done = scrapy("replay", str(tmp_path / "theirs"), archive=archive)
+    assert (done.returncode, done.stderr) == (0, "")
+    twice = {url for url, captures in pages.items() if len(captures) > 1}
+    assert len(twice) >= 3
+    with Index(archive / "index.sqlite", read_only=True) as index:
+        articles = [article for publisher in index.publishers() for article in index.articles(publisher)]
+        assert len(articles) == len(posts(archive)) >= 20
+        assert {len(index.revisions(article.publisher, article.id)) for article in articles} == {1}
+        known = {index.address(url) for url in twice}
+        assert all(address and address.id for address in known)
+    assert done.stdout.count("unchanged") == 3
