@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from time import sleep
 
 from newsarchive.files import make_folder
 
 __all__ = ["Locked", "hold"]
 
+#: Whoever only looks whether a lock is held takes it for a moment: it is asked for again, after so many seconds.
+TRIES, PAUSE = 5, 0.1
 #: Locks that this process holds: a run that recovers what another left asks for its lock twice.
 _held: set[Path] = set()
 
@@ -34,10 +37,14 @@ def hold(file: Path) -> Iterator[None]:
     make_folder(file.parent)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            flock(descriptor, LOCK_EX | LOCK_NB)
-        except BlockingIOError as error:
-            raise Locked(f"{file} is held by {_holder(descriptor)}") from error
+        for left in reversed(range(TRIES)):
+            try:
+                flock(descriptor, LOCK_EX | LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if not left:
+                    raise Locked(f"{file} is held by {_holder(descriptor)}") from error
+                sleep(PAUSE)
         _sign(descriptor)
         _held.add(file)
         try:

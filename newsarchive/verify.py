@@ -1,0 +1,1091 @@
+"""What is wrong with an archive: captures, posts, index and accounts, checked against each other, and mended.
+
+Checking changes nothing, and may go on while a run writes: what the index holds
+as recorded is there and whole, and what is under way is left out. Nothing is
+called wrong before it was looked at again while no transaction was under way.
+
+Mending makes again what follows from something else: the index from captures and
+accounts, posts from captures, accounts from the index. A capture follows from
+nothing, so capture files are never rewritten, and what the index knows of a file
+that is gone stays: it may come back. Whatever is replaced without being known to
+be ours is kept in ``damaged/``, by the name that it had.
+"""
+
+import os
+import random
+import re
+import sqlite3
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from fcntl import LOCK_NB, LOCK_SH, flock
+from functools import cached_property, partial
+from hashlib import sha256
+from itertools import count, groupby, islice
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, Self
+
+import orjson
+from rich.filesize import decimal
+from scrapy.settings import Settings
+
+from newsarchive.address import canonical_url
+from newsarchive.article import Article, Refused
+from newsarchive.capture import Capture
+from newsarchive.files import make_folder, replace_file, sweep, sync_folder
+from newsarchive.index import (
+    SELECT,
+    WITHDRAWN,
+    ArticleRow,
+    Entry,
+    Index,
+    IndexUnusable,
+    PostTaken,
+    Reading,
+    RunRow,
+    _Row,
+)
+from newsarchive.ledger import KEPT
+from newsarchive.lock import Locked
+from newsarchive.post import Post, read, render
+from newsarchive.post import path as path_of
+from newsarchive.recover import BATCH, Recovery
+from newsarchive.store import entry_of, index_file, lock_file, run_row
+from newsarchive.warc import Damage, Served, WarcError, at
+from newsarchive.warc import read as read_warc
+from newsarchive.warc_check import Block, problems
+from newsarchive.warc_file import OPEN
+from newsarchive.warc_http import parse_head
+from newsarchive.warc_read import announced, moment
+from newsarchive.warc_read import target as target_of
+from newsarchive.warc_record import RawFile, Record, Walk
+from newsarchive.warc_write import target
+
+__all__ = ["Cure", "Figures", "NotMended", "Problem", "Repair", "Sample", "Verification", "publishers_of"]
+
+#: What an account raises that is none.
+NO_ACCOUNT = (OSError, ValueError, LookupError, TypeError, AttributeError)
+#: Bytes of a capture file that a sample takes or leaves.
+PIECE = 1 << 20
+#: Name of an account: time and publisher of its run, and a number if there was one of this name.
+ACCOUNT_NAME = re.compile(r"\d{8}T\d{6}Z-(?P<publisher>.+?)(?:-\d+)?\.json")
+BACKUP = "bring it back from a backup"
+
+
+class Cure(Enum):
+    """What ``--repair`` does about a problem."""
+
+    CLOSE = "closes it"
+    SWEEP = "removes it"
+    REBUILD = "makes it again from the captures"
+    READ = "reads it again"
+    POST = "makes it again from its capture"
+    ACCOUNT = "makes it again from the index"
+    RUN = "reads it into the index"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong with a file of the archive."""
+
+    #: Path of the file below the archive folder.
+    path: str
+    what: str
+    #: Bytes before it in the file, where that says more than the name.
+    offset: int | None = None
+    #: How it is mended; None if nothing in the archive can.
+    cure: Cure | None = None
+    #: What to do, where it cannot be mended.
+    remedy: str = ""
+    #: Whose file it is, and of which article or run; empty where that does not matter.
+    publisher: str = ""
+    id: str = ""
+
+    def __str__(self) -> str:
+        """Return the problem and what to do about it, on one line."""
+        where = self.path if self.offset is None else f"{self.path}: offset {self.offset}"
+        remedy = f"`scrapy verify --repair` {self.cure.value}" if self.cure else self.remedy
+        return " ".join(f"{where}: {self.what}; {remedy}".split())
+
+
+@dataclass
+class Figures:
+    """What was looked at."""
+
+    publishers: int = 0
+    files: int = 0
+    captures: int = 0
+    bytes: int = 0
+    posts: int = 0
+    articles: int = 0
+    runs: int = 0
+
+    def take(self, files: int, captures: int, bytes: int) -> None:
+        """Add capture files."""
+        self.files += files
+        self.captures += captures
+        self.bytes += bytes
+
+    def __str__(self) -> str:
+        """Return the figures in words."""
+        captures = f"{_many(self.files, 'capture file')} with {_many(self.captures, 'capture')} ({decimal(self.bytes)})"
+        rest = (_many(self.posts, "post"), _many(self.articles, "article"), _many(self.runs, "run"))
+        return f"{_many(self.publishers, 'publisher')}: {captures}, {', '.join(rest)}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A part of an archive, chosen at random."""
+
+    #: Which part of it: 0.01.
+    share: float
+    #: What the choice depends on.
+    seed: int
+
+
+def publishers_of(archive: Path) -> list[str]:
+    """Return the publishers of which an archive holds anything, by name."""
+    folders = (archive / above / name for above in ("captures", "_posts") for name in _names(archive / above))
+    names = {folder.name for folder in folders if folder.is_dir()}
+    accounts = map(ACCOUNT_NAME.fullmatch, _names(archive / "runs"))
+    names.update(match["publisher"] for match in accounts if match)
+    with suppress(OSError, IndexUnusable, sqlite3.Error), _unchanged(index_file(archive)) as index:
+        names.update(index.publishers())
+    return sorted(names)
+
+
+@dataclass
+class Verification:
+    """One look at what an archive holds of publishers."""
+
+    archive: Path
+    publishers: Collection[str]
+    #: A part that is looked at in the place of everything.
+    sample: Sample | None = None
+    #: Whether this process holds the publishers' locks.
+    locked: bool = False
+    #: Capture files that were looked at and found right, with their captures and bytes.
+    right: dict[str, tuple[int, int]] = field(default_factory=dict)
+    #: Called with the bytes that were looked at since the last call.
+    advance: Callable[[int], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.figures = Figures(publishers=len(self.publishers))
+        self.chance = random.Random(self.sample.seed if self.sample else 0)
+        self.index: Index | None = None
+        #: A second connection: what it reads is not of the moment at which a long query of the first began.
+        self.now: Index | None = None
+        #: Capture files that are known to be missing.
+        self.missing: set[str] = set()
+
+    def problems(self) -> Generator[Problem, None, None]:
+        """Yield all that is wrong."""
+        with ExitStack() as opened:
+            yield from self.open_index(opened)
+            for publisher in self.publishers:
+                yield from self.guarded(partial(self.captures, publisher))
+                yield from self.guarded(partial(self.posts, publisher))
+            yield from self.guarded(self.gone)
+            yield from self.guarded(self.accounts)
+
+    def bytes(self) -> int:
+        """Return how many bytes are to be looked at, roughly: captures and posts grow meanwhile."""
+        folders = (f"{kind}/{publisher}" for publisher in self.publishers for kind in ("captures", "_posts"))
+        paths = (path for folder in folders for path, _ in self.below(folder) if path not in self.right)
+        every = sum(_size(self.archive / path) for path in paths)
+        return int(every * self.sample.share) if self.sample else every
+
+    def guarded(self, part: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
+        """Yield what is wrong with a part; without the index from where that fails."""
+        try:
+            yield from part()
+        except (IndexUnusable, sqlite3.DatabaseError) as error:
+            self.index = self.now = None
+            yield _index_problem(_said(str(error), index_file(self.archive)))
+
+    # The index.
+
+    def open_index(self, opened: ExitStack) -> Iterator[Problem]:
+        """Open the index and look whether it agrees with itself; if it is damaged, the rest is looked at alone."""
+        file, told = index_file(self.archive), list[Problem]()
+        if not _is_made(file) and any(map(self.busy, self.publishers)):
+            # The first run of all is about to make it.
+            return
+        try:
+            index, now = (opened.enter_context(_unchanged(file)) for _ in range(2))
+            told = [_index_problem(_said(problem, file)) for problem in index.check()]
+            yield from told
+            if not told or index.db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                self.index, self.now = index, now
+        except FileNotFoundError:
+            yield _index_problem("is missing")
+        except (IndexUnusable, OSError, sqlite3.Error) as error:
+            if not told:
+                yield _index_problem(_said(str(error), file))
+
+    def gone(self) -> Iterator[Problem]:
+        """Yield the capture files that the index knows and the archive lacks."""
+        if self.index is None:
+            return
+        for name, number in self.index.db.execute("SELECT file, count(*) FROM captures GROUP BY file ORDER BY file"):
+            publisher = name.split("/")[1] if name.count("/") == 2 else ""
+            if _there(self.archive, name) or (publisher and publisher not in self.publishers):
+                continue
+            self.missing.add(name)
+            if self.elsewhere(name):
+                yield _index_problem(f"names {name}, which is missing, for captures that lie in other files")
+            else:
+                what = f"is missing, and the index has {_many(number, 'capture')} of it"
+                yield Problem(name, what, remedy=f"{BACKUP}, or from where it was moved")
+
+    def elsewhere(self, name: str) -> bool:
+        """Tell whether all captures of a file that is missing lie in files that are there."""
+        assert self.now is not None
+        sql = "SELECT file FROM captures WHERE url = ? AND captured = ? AND digest = ? AND file <> ?"
+        for row in map(_Row._make, self.now.db.execute(f"{SELECT} WHERE file = ?", (name,))):
+            others = self.now.db.execute(sql, (row.url, row.captured, row.digest, name))
+            if not any(_there(self.archive, other) for (other,) in others):
+                return False
+        return True
+
+    # Captures.
+
+    def captures(self, publisher: str) -> Iterator[Problem]:
+        """Yield what is wrong with the capture files of a publisher."""
+        folder = self.archive / "captures" / publisher
+        names = sorted(name for name in _names(folder) if ".warc" in name and not name.startswith("."))
+        closed = {name: (folder / name).stat().st_size for name in names if not name.endswith(OPEN)}
+        known = self.index.files(publisher) if self.index else {}
+        pieces = self.pieces(closed)
+        for name in names:
+            path = f"captures/{publisher}/{name}"
+            if name in closed:
+                yield from self.capture_file(publisher, path, known.get(path), pieces.get(name, ()))
+            elif not self.busy(publisher) and (folder / name).exists():
+                yield Problem(path, "was left open by a killed run", cure=Cure.CLOSE, publisher=publisher)
+
+    def pieces(self, sizes: Mapping[str, int]) -> dict[str, Collection[tuple[int, int | None]]]:
+        """Return where to begin and where to end in each file; only what the sample takes, if there is one."""
+        if not self.sample:
+            return {name: [(0, None)] for name in sizes}
+        every = [(name, start) for name, size in sizes.items() for start in range(0, size, PIECE)]
+        chosen: dict[str, Collection[tuple[int, int | None]]] = {}
+        for name, group in groupby(sorted(self.chance.sample(every, self.part(len(every)))), lambda piece: piece[0]):
+            chosen[name] = [(start, start + PIECE) for _, start in group]
+        return chosen
+
+    def part(self, number: int) -> int:
+        """Return how many of so many things are in the sample: one at least."""
+        return min(number, max(1, round(number * self.sample.share))) if self.sample else number
+
+    def capture_file(
+        self, publisher: str, path: str, known: int | None, pieces: Collection[tuple[int, int | None]]
+    ) -> Iterator[Problem]:
+        """Yield what is wrong with pieces of a capture file, and with what the index has of it.
+
+        ``known`` is its size if the index has all of it.
+        """
+        if path in self.right:
+            self.figures.take(1, *self.right[path])
+            return
+        size = (self.archive / path).stat().st_size
+        found: list[Problem] = []
+        captures = looked_at = 0
+        for start, end in pieces:
+            compared = _Compared(self.rows(path, start := self.record_before(path, start), end))
+            found += self.piece(publisher, path, (start, end), compared, known == size)
+            captures += compared.count
+            looked_at += min(end or size, size) - start
+        self.figures.take(bool(pieces), captures, looked_at)
+        if self.index and not found:
+            found += self.size_wrong(publisher, path, size, known)
+        if self.index and not found and not self.sample:
+            self.right[path] = captures, looked_at
+        yield from found
+
+    def record_before(self, path: str, start: int) -> int:
+        """Return where a record begins at or before a position, so that damage in between is seen."""
+        if not start or not self.index:
+            return 0
+        sql = "SELECT max(offset) FROM captures WHERE file = ? AND offset <= ?"
+        (offset,) = self.index.db.execute(sql, (path, start)).fetchone()
+        return offset or 0
+
+    def piece(
+        self, publisher: str, path: str, span: tuple[int, int | None], compared: "_Compared", whole: bool
+    ) -> Iterator[Problem]:
+        """Yield what is wrong with records of a capture file, and what the index says otherwise of them."""
+        position, end = span
+        for found in checked(self.archive / path, publisher, position, end):
+            if isinstance(found, Damage):
+                compared.damaged.add(found.offset)
+                yield Problem(path, found.problem, found.offset, remedy=f"{BACKUP}; the rest of it is used meanwhile")
+            elif found.url:
+                compared.add(found)
+            self.advance(found.offset - position)
+            position = found.offset
+        self.advance(max(0, min(end or 1 << 62, _size(self.archive / path)) - position))
+        if self.index:
+            compared.end()
+            yield from self.otherwise(publisher, path, compared, whole)
+
+    def rows(self, path: str, start: int, end: int | None) -> Iterator["_Found"]:
+        """Yield a file's captures between two positions as the index has them."""
+        if self.index:
+            sql = f"{SELECT} WHERE file = ? AND offset >= ? AND offset < ? ORDER BY offset"
+            for row in map(_Row._make, self.index.db.execute(sql, (path, start, 1 << 62 if end is None else end))):
+                one = row.capture
+                said = target(one.url), one.captured, one.status, one.digest, one.kind, one.announced
+                yield _Found(one.offset, row.publisher, *said)
+
+    def otherwise(self, publisher: str, path: str, compared: "_Compared", whole: bool) -> Iterator[Problem]:
+        """Yield what a file and the index say otherwise of its captures. If it is being read, some may be missing."""
+        assert self.now is not None
+        unknown = compared.unknown if whole or not self.busy(publisher) else []
+        if unknown:
+            recorded = self.now.offsets(path)
+            unknown = [found for found in unknown if found.offset not in recorded]
+        lies = {(found.url, found.captured): found.offset for found in unknown}
+        lost = [row for row in compared.lost if row.offset not in compared.damaged]
+        for row in lost:
+            if place := lies.get((row.url, row.captured)):
+                yield _index_problem(f"says {row.offset} of {path}, but the capture lies at offset {place}")
+        lost = [row for row in lost if (row.url, row.captured) not in lies]
+        for offset in compared.strange:
+            yield _index_problem(f"says that the capture at offset {offset} of {path} is not of {publisher}")
+        for group, what, cure in (
+            (lost, "{} that the index has cannot be found", None),
+            (compared.different, "the index says something else of {}", Cure.READ),
+            (unknown, "{} not in the index", Cure.READ),
+        ):
+            if group:
+                told = "a capture" if len(group) == 1 else f"{len(group)} captures from here on"
+                yield Problem(path, what.format(told), group[0].offset, cure, "" if cure else BACKUP, publisher)
+
+    def size_wrong(self, publisher: str, path: str, size: int, known: int | None) -> Iterator[Problem]:
+        """Yield whether a file has not the size at which the index took all its captures."""
+        if known is None:
+            if self.busy(publisher):
+                return
+            # A run may have ended meanwhile.
+            known = self.now.files(publisher).get(path) if self.now else None
+        if known is None:
+            yield Problem(path, "is not known to be in the index to its end", None, Cure.READ, publisher=publisher)
+        elif known < size:
+            yield Problem(path, "has grown since it was closed", known, Cure.READ, publisher=publisher)
+        elif known > size:
+            yield Problem(path, f"ends here, and had {known} bytes when it was closed", size, remedy=BACKUP)
+
+    # Posts.
+
+    def posts(self, publisher: str) -> Iterator[Problem]:
+        """Yield what is wrong with the articles of a publisher, and with files that are posts of none."""
+        for row in self.index.articles(publisher) if self.index else ():
+            self.figures.articles += 1
+            if self.article_wrong(row, self.chosen()):
+                yield from self.still_wrong(row)
+        for path, name in self.below(f"_posts/{publisher}"):
+            if name.startswith(".") and name.endswith(".tmp"):
+                yield from self.draft([publisher], path)
+            elif not name.startswith("."):
+                self.figures.posts += 1
+                yield from self.orphan(publisher, path) if self.index else self.alone(path)
+
+    def chosen(self) -> bool:
+        """Tell whether the next post is looked at."""
+        return not self.sample or self.chance.random() < self.sample.share
+
+    def below(self, folder: str) -> Iterator[tuple[str, str]]:
+        """Yield path and name of the files below a folder."""
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.archive / folder) as found:
+            for entry in sorted(found, key=lambda entry: entry.name):
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self.below(f"{folder}/{entry.name}")
+                else:
+                    yield f"{folder}/{entry.name}", entry.name
+
+    def article_wrong(self, row: ArticleRow, whole: bool = True) -> Problem | None:
+        """Return what is wrong with the post of an article, or with the record it was made from.
+
+        Unless it is looked at as a ``whole``, only whether it is there.
+        """
+        if not _is_named_for(row):
+            return _index_problem(f"names {row.post} as the post of {row.publisher} {row.id}")
+        if wrong := self.post_wrong(row, whole):
+            return Problem(row.post, *wrong, cure=Cure.POST, publisher=row.publisher, id=row.id)
+        return self.record_wrong(row.capture) if whole and self.sample else None
+
+    def post_wrong(self, row: ArticleRow, whole: bool) -> tuple[str, int | None] | None:
+        """Return what is wrong with the post of an article, and where; None if nothing."""
+        if row.stale or not (row.sha256 or row.withdrawn):
+            return "is not known to be made from the article's newest revision", None
+        if not row.sha256:
+            return None
+        if whole:
+            return self.content_wrong(self.archive / row.lies, row)
+        return None if (self.archive / row.lies).is_file() else ("is missing", None)
+
+    def content_wrong(self, file: Path, row: ArticleRow) -> tuple[str, int | None] | None:
+        """Return what is wrong with an article's post, and where; None if nothing."""
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            return "is missing", None
+        except OSError as error:
+            return f"cannot be read: {error.strerror}", None
+        self.advance(len(content))
+        post, wrong = post_in(content)
+        if post is None:
+            return wrong
+        if sha256(content).hexdigest() != row.sha256:
+            return "is not the file that was written: its SHA-256 is not the index's", None
+        return _told_otherwise(post, row)
+
+    def record_wrong(self, capture: Capture) -> Problem | None:
+        """Return why a capture cannot be read; a file that is missing is told elsewhere."""
+        if not _there(self.archive, capture.file):
+            return None
+        try:
+            served = at(self.archive / capture.file, capture.offset)
+        except WarcError as error:
+            return Problem(capture.file, error.problem, capture.offset, remedy=BACKUP)
+        if served.digest != capture.digest:
+            return Problem(capture.file, "another response lies here", capture.offset, remedy=BACKUP)
+        return None
+
+    def still_wrong(self, row: ArticleRow) -> Iterator[Problem]:
+        """Yield what is wrong with an article while nobody is just writing it."""
+        assert self.now is not None
+        with self.quiet(row.publisher):
+            again = self.now.article(row.publisher, row.id)
+            problem = self.article_wrong(again) if again else None
+        if problem:
+            yield problem
+
+    def orphan(self, publisher: str, path: str) -> Iterator[Problem]:
+        """Yield whether a file is the post of no article."""
+        assert self.now is not None
+        if self.now.owner(path):
+            return
+        with self.quiet(publisher):
+            sql = "SELECT 1 FROM captures WHERE lies = ?"
+            claimed = self.now.owner(path) or self.now.db.execute(sql, (path,)).fetchone()
+            if claimed or not (self.archive / path).exists():
+                return
+        what = "is the post of no article in the index"
+        remedy = "it may be all that is left of an article whose captures are lost; if it is not, move it elsewhere"
+        yield Problem(path, what, remedy=remedy)
+
+    def alone(self, path: str) -> Iterator[Problem]:
+        """Yield what is wrong with a post by itself, for want of an index."""
+        if not self.chosen():
+            return
+        content = (self.archive / path).read_bytes()
+        self.advance(len(content))
+        _, wrong = post_in(content)
+        if wrong:
+            yield Problem(path, *wrong, remedy="first bring the index back")
+
+    def draft(self, publishers: Collection[str], path: str) -> Iterator[Problem]:
+        """Yield a draft whose writer was killed; a living one holds it, or the lock of its publisher."""
+        file = self.archive / path
+        if not any(map(self.busy, publishers)) and not _held(file) and file.exists():
+            yield Problem(path, "was left behind by a killed run", cure=Cure.SWEEP)
+
+    # Accounts.
+
+    def accounts(self) -> Iterator[Problem]:
+        """Yield what is wrong with the accounts of runs, and which are missing."""
+        recorded = {row.run: row for row in self.index.runs()} if self.index else {}
+        told: set[str] = set()
+        for name in sorted(_names(self.archive / "runs")):
+            match, path = ACCOUNT_NAME.fullmatch(name), f"runs/{name}"
+            if name.endswith(".tmp"):
+                yield from self.draft(self.publishers, path)
+            elif match and match["publisher"] in self.publishers:
+                self.figures.runs += 1
+                yield from self.account(match["publisher"], path, recorded, told)
+        for run, row in recorded.items():
+            if row.ended and run not in told and row.publisher in self.publishers and not self.busy(row.publisher):
+                path = f"runs/{row.started:%Y%m%dT%H%M%SZ}-{row.publisher}.json"
+                yield Problem(path, f"the account of run {run} is missing", None, Cure.ACCOUNT, "", row.publisher, run)
+
+    def account(self, publisher: str, path: str, recorded: Mapping[str, RunRow], told: set[str]) -> Iterator[Problem]:
+        """Yield what is wrong with an account; note its run in ``told``."""
+        try:
+            account = orjson.loads((self.archive / path).read_bytes())
+            row = run_row(account)
+            wrong = account_wrong(account, path)
+        except NO_ACCOUNT as error:
+            row, wrong = None, f"is no account of a run: {type(error).__name__}: {error}"
+        if wrong or not row:
+            run = next((run for run, row in recorded.items() if _account_path(row) == path), "")
+            told.add(run)
+            yield Problem(path, wrong, None, Cure.ACCOUNT, "", publisher, run)
+            return
+        told.add(row.run)
+        for name in account["captures"]:
+            if name not in self.missing and not _there(self.archive, name):
+                yield Problem(path, f"names a capture file that is not there: {name}", remedy=BACKUP)
+        expected = account["kind"] == "crawl" or account["captures"]
+        if self.index and expected and recorded.get(row.run) != row and not self.busy(publisher):
+            yield Problem(path, "is not what the index says of the run", None, Cure.RUN, "", publisher, row.run)
+
+    # Writers.
+
+    def busy(self, publisher: str) -> bool:
+        """Tell whether another process writes to a publisher's part of the archive."""
+        return not self.locked and _held(lock_file(self.archive, publisher), signed=True)
+
+    @contextmanager
+    def quiet(self, publisher: str) -> Iterator[None]:
+        """Let no transaction be under way while the block runs, if anybody may begin one."""
+        if not self.busy(publisher):
+            yield
+            return
+        # Posts are renamed within a transaction.
+        address = f"{index_file(self.archive).absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                database.execute("ROLLBACK")
+
+
+class _Found(NamedTuple):
+    """What a file or the index says of a capture."""
+
+    offset: int
+    publisher: str = ""
+    #: Empty for a record that is no capture.
+    url: str = ""
+    captured: datetime | None = None
+    status: int = 0
+    digest: str = ""
+    kind: str = ""
+    announced: datetime | None = None
+
+
+class _Compared:
+    """A file's captures in order, as it has them and as the index has them."""
+
+    def __init__(self, rows: Iterator[_Found]) -> None:
+        self.rows = rows
+        self.row = next(rows, None)
+        self.count = 0
+        self.damaged: set[int] = set()
+        self.lost: list[_Found] = []
+        self.unknown: list[_Found] = []
+        self.different: list[_Found] = []
+        #: Where the index has captures of another publisher.
+        self.strange: list[int] = []
+
+    def add(self, found: _Found) -> None:
+        """Take the next capture that the file has."""
+        self.count += 1
+        self.pass_to(found.offset)
+        if self.row is None or self.row.offset != found.offset:
+            self.unknown.append(found)
+            return
+        if self.row.publisher != found.publisher:
+            self.strange.append(found.offset)
+        elif self.row != found:
+            self.different.append(found)
+        self.row = next(self.rows, None)
+
+    def pass_to(self, offset: int) -> None:
+        """Take what the index has before a position."""
+        while self.row and self.row.offset < offset:
+            self.lost.append(self.row)
+            self.row = next(self.rows, None)
+
+    def end(self) -> None:
+        """Take what the index has behind the file's last capture."""
+        self.pass_to(1 << 62)
+
+
+def checked(file: Path, publisher: str, start: int, end: int | None) -> Iterator[_Found | Damage]:
+    """Yield what a publisher's capture file holds between two positions, strictly checked."""
+    with RawFile(file) as raw:
+        for record in Walk(raw, start):
+            if end is not None and record.offset >= end:
+                return
+            if isinstance(record, Damage):
+                yield record
+                continue
+            block = Block(record)
+            whole = record.read(block.take)
+            wrong = list(problems(record, block, file)) if whole else []
+            yield from (Damage(file, record.offset, problem) for problem in wrong)
+            capture = whole and not wrong and record.type in ("response", "revisit")
+            yield _found(record, block, publisher) if capture else _Found(record.offset)
+
+
+def _found(record: Record, block: Block, publisher: str) -> _Found:
+    """Return what a whole record says of a capture."""
+    fields = record.fields
+    return _Found(
+        record.offset,
+        publisher,
+        target_of(fields),
+        moment(fields["warc-date"]),
+        parse_head(block.head.rstrip())[0],
+        fields.get("warc-payload-digest", ""),
+        fields.get("x-newsarchive-kind", ""),
+        announced(fields),
+    )
+
+
+def post_in(content: bytes) -> tuple[Post | None, tuple[str, int | None] | None]:
+    """Return the post that a file holds, or what keeps the file from being a post as we write it, and where."""
+    try:
+        text = content.decode()
+        post = read(text)
+        return (post, None) if render(post) == text else (None, ("written again it becomes another file", None))
+    except UnicodeDecodeError as error:
+        return None, ("is not UTF-8", error.start)
+    except ValueError as error:
+        return None, (f"is no post: {error}", None)
+
+
+def _told_otherwise(post: Post, row: ArticleRow) -> tuple[str, None] | None:
+    """Return what a post says otherwise than the index; None if nothing."""
+    for name, ours, theirs in (
+        ("title", post.title, row.title),
+        ("address", post.url, canonical_url(row.url)),
+        ("time", post.published, row.published),
+    ):
+        if ours != theirs and not row.withdrawn:
+            return f"its {name} is {str(ours)!r}, in the index it is {str(theirs)!r}", None
+    return None
+
+
+def _is_named_for(row: ArticleRow) -> bool:
+    """Tell whether a post's name is that of its article; the day in it is that of the article's first capture."""
+    named = Article(publisher=row.publisher, id=row.id, url="", title="", published=row.published, language="", body="")
+    ours, theirs = path_of(named), PurePosixPath(row.post)
+    length = len("2024-01-15")
+    return (ours.parts[:2], ours.name[length:]) == (theirs.parts[:2], theirs.name[length:])
+
+
+def account_wrong(account: Mapping[str, Any], path: str) -> str:
+    """Return what is wrong with an account; empty if nothing. Raises what a thing of another shape raises."""
+    ended = sum(account[name] for name in KEPT) + sum(sum(account[name].values()) for name in ("refused", "failed"))
+    if account["scheduled"] != ended:
+        return f"does not add up: {account['scheduled']} scheduled, {ended} ended"
+    begins = f"runs/{datetime.fromisoformat(account['started']):%Y%m%dT%H%M%SZ}-{account['publisher']}"
+    return "" if path.startswith(begins) else f"is named for another run than {account['run']}"
+
+
+# Mending.
+
+
+class NotMended(Exception):
+    """Says why something stays as it is."""
+
+
+@dataclass
+class Repair:
+    """Mends what a verification finds, in an archive whose publishers' locks this process holds.
+
+    Use it in a ``with`` statement. While the index is made again, nobody else may have it open.
+    """
+
+    settings: Settings
+    archive: Path
+    #: Called with the name of a publisher before its files are mended that may not be locked; may raise Locked.
+    lock: Callable[[str], None]
+    #: What was tried already.
+    tried: set[tuple[Cure, str]] = field(default_factory=set)
+    opened: ExitStack = field(default_factory=ExitStack)
+    recoveries: dict[str, "_Careful"] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        """Return the repair."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the index."""
+        self.opened.close()
+
+    @cached_property
+    def index(self) -> Index:
+        """The index, to be written."""
+        return self.opened.enter_context(Index(index_file(self.archive)))
+
+    def can(self, problem: Problem) -> bool:
+        """Tell whether a problem is worth trying: it can be mended, and that was not tried before."""
+        return problem.cure is not None and (problem.cure, _at_once(problem)) not in self.tried
+
+    def mend(self, problem: Problem) -> Iterator[str]:
+        """Mend a problem, and yield what was done. Raises NotMended, and Locked."""
+        if problem.cure is None:
+            return
+        self.tried.add((problem.cure, _at_once(problem)))
+        try:
+            yield from CURES[problem.cure](self, problem)
+        except Locked:
+            raise
+        except (OSError, RuntimeError, ValueError, LookupError, TypeError, sqlite3.Error, Refused) as error:
+            raise NotMended(f"{problem.path}: {error}") from error
+
+    def recovery(self, publisher: str) -> "_Careful":
+        """Return what reads a publisher's captures into the index."""
+        if publisher not in self.recoveries:
+            self.recoveries[publisher] = _Careful(self.settings, publisher, self.archive, self.index)
+        return self.recoveries[publisher]
+
+    def close(self, problem: Problem) -> Iterator[str]:
+        """Close what killed runs of a publisher left open, and read it."""
+        recovery = self.recovery(problem.publisher)
+        yield from recovery.close_captures()
+        for file in recovery.unknown_files():
+            yield from recovery.read_again(file)
+
+    def read(self, problem: Problem) -> Iterator[str]:
+        """Record all captures of a file, also those that the index has."""
+        yield from self.recovery(problem.publisher).read_again(self.archive / problem.path, everything=True)
+
+    def sweep(self, problem: Problem) -> Iterator[str]:
+        """Remove the drafts of killed runs from a folder."""
+        folder = Path(problem.path).parent
+        if number := sweep(self.archive / folder):
+            yield f"{folder}: {_many(number, 'draft')} removed"
+
+    def post(self, problem: Problem) -> Iterator[str]:
+        """Make a post again."""
+        yield from self.recovery(problem.publisher).restore(problem.id)
+
+    # The index.
+
+    def rebuild(self, problem: Problem) -> Iterator[str]:
+        """Move the index aside, and make it again from all captures and accounts."""
+        publishers = publishers_of(self.archive)
+        for publisher in publishers:
+            self.lock(publisher)
+        self.opened.close()
+        vars(self).pop("index", None)
+        self.recoveries.clear()
+        aside = _move_index_aside(self.archive)
+        if aside:
+            yield f"{problem.path}: moved to {aside.name}"
+        captures = 0
+        for recovery in map(self.recovery, publishers):
+            yield from recovery.close_captures()
+            files = recovery.unknown_files()
+            captures += sum(recovery.read_all(file) for file in files)
+        if aside:
+            yield from self.take_over(aside)
+        for recovery in map(self.recovery, publishers):
+            yield from recovery.restore_posts()
+        accounts = self.read_accounts()
+        told = f"{_many(captures, 'capture')} and {_many(accounts, 'account')}"
+        yield f"{problem.path}: made again from {told}"
+
+    def take_over(self, aside: Path) -> Iterator[str]:
+        """Record what the former index can still tell of capture files that are not here: they may come back."""
+        number = 0
+        there: dict[str, bool] = {}
+        with suppress(sqlite3.DatabaseError), closing(_reading(aside)) as former, self.index.transaction():
+            for row in map(_Row._make, former.execute(f"{SELECT} ORDER BY file, offset")):
+                if not there.setdefault(row.file, _there(self.archive, row.file)):
+                    number += self.taken_over(row)
+        if number:
+            yield f"index.sqlite: {_many(number, 'capture')} of files that are missing taken over from {aside.name}"
+
+    def taken_over(self, row: _Row) -> bool:
+        """Record a capture as the former index had it; tell whether that could be, and it is in no other file."""
+        with suppress(ValueError, TypeError):
+            capture = row.capture
+            if self.index.same_capture(capture.url, capture.captured, capture.digest):
+                return False
+            if row.id is not None:
+                published = datetime.fromisoformat(str(row.published))
+                said = row.canonical or row.url, str(row.title), published, str(row.post), str(row.fingerprint)
+                entry = Entry(capture, row.publisher, row.ending, row.target, Reading(row.publisher, row.id, *said))
+                self.index.record(entry, row.sha256.hex() if row.sha256 else "")
+            if row.id is None or row.reads == WITHDRAWN:
+                self.index.record(Entry(capture, row.publisher, row.ending, row.target))
+            return True
+        return False
+
+    # Accounts.
+
+    def read_accounts(self) -> int:
+        """Read all accounts into the index; return how many."""
+        number = 0
+        with self.index.transaction():
+            for name in sorted(_names(self.archive / "runs")):
+                with suppress(*NO_ACCOUNT):
+                    account = orjson.loads((self.archive / "runs" / name).read_bytes())
+                    if account["kind"] == "crawl" or account["captures"]:
+                        self.index.run_recorded(run_row(account))
+                        number += 1
+        return number
+
+    def run(self, problem: Problem) -> Iterator[str]:
+        """Read an account into the index."""
+        self.index.run_recorded(run_row(orjson.loads((self.archive / problem.path).read_bytes())))
+        yield f"{problem.path}: read into the index"
+
+    def account(self, problem: Problem) -> Iterator[str]:
+        """Write what the index knows of a run in the place of its account."""
+        file = self.archive / problem.path
+        row = next((row for row in self.index.runs(problem.publisher) if row.run == problem.id and row.ended), None)
+        aside = _put_aside(self.archive, problem.path) if file.exists() else ""
+        if row:
+            replace_file(file, orjson.dumps(_account(row, self.archive), option=orjson.OPT_INDENT_2) + b"\n")
+            done = "made again from the index, without its reasons and listings"
+        else:
+            file.unlink()
+            done = "taken away; nothing else tells of its run"
+        sync_folder(file.parent)
+        yield f"{problem.path}: {done}{aside and f'; what was there is now {aside}'}"
+
+
+CURES: dict[Cure, Callable[[Repair, Problem], Iterator[str]]] = {
+    Cure.CLOSE: Repair.close,
+    Cure.SWEEP: Repair.sweep,
+    Cure.REBUILD: Repair.rebuild,
+    Cure.READ: Repair.read,
+    Cure.POST: Repair.post,
+    Cure.ACCOUNT: Repair.account,
+    Cure.RUN: Repair.run,
+}
+
+
+class _Careful(Recovery):
+    """A recovery that overwrites no file that is not known to be ours, and forgets no damage."""
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The sizes that files had when they were read."""
+        return self.index.files(self.publisher)
+
+    def read_again(self, file: Path, *, everything: bool = False) -> Iterator[str]:
+        """Record the captures of a file that the index lacks, or all."""
+        if number := self.read_all(file, frozenset() if everything else self.index.offsets(self.named(file))):
+            yield f"{self.named(file)}: {_many(number, 'capture')} read into the index"
+
+    def read_all(self, file: Path, recorded: Collection[int] = ()) -> int:
+        """Record the captures of a file but those at some offsets; return how many."""
+        number, name = 0, self.named(file)
+        captures = (found for found in read_warc(file) if isinstance(found, Served) and found.offset not in recorded)
+        while batch := list(islice(captures, BATCH)):
+            self.record(name, batch)
+            number += len(batch)
+        if self.sizes.get(name, 0) <= file.stat().st_size:
+            self.known(file)
+        return number
+
+    def keep(self, entry: Entry, content: bytes, folders: set[Path]) -> None:
+        """Record an entry, with its post if nothing is in the way that may be somebody's."""
+        with suppress(PostTaken):
+            place = self.index.place(entry)
+            if content and place.shown and self.is_foreign(entry, place.post, content):
+                # It stays stale, and is made again with care.
+                self.index.record(entry)
+                return
+        super().keep(entry, content, folders)
+
+    def is_foreign(self, entry: Entry, post: str, content: bytes) -> bool:
+        """Tell whether a file lies where a post belongs that is neither the post nor an older one of ours."""
+        try:
+            there = (self.archive / post).read_bytes()
+        except FileNotFoundError:
+            return False
+        row = self.index.article(self.publisher, entry.reading.id) if entry.reading else None
+        return there != content and not (row and row.lies == post and row.sha256 == sha256(there).hexdigest())
+
+    def restore_posts(self) -> Iterator[str]:
+        """Make the posts again that are not those of their article's newest revision."""
+        for _, id, _, _ in self.index.stale(self.publisher):
+            # What cannot be made is found by the next look at the archive.
+            with suppress(Refused, WarcError, OSError):
+                yield from self.restore(id)
+
+    def restore(self, id: str) -> Iterator[str]:
+        """Make the post of an article again, and what the index says of its revisions, from its captures.
+
+        Raises Refused, WarcError or OSError.
+        """
+        with self.index.transaction():
+            for revision in self.index.revisions(self.publisher, id):
+                with suppress(Refused, WarcError):
+                    self.index.record(self.read_entry(revision.capture)[0])
+        row = self.index.article(self.publisher, id)
+        if row is None:
+            yield f"index.sqlite: what it said of article {id} read again"
+            return
+        entry, content = self.read_entry(row.capture)
+        folders: set[Path] = set()
+        with self.index.transaction():
+            foreign = self.is_foreign(entry, row.post, content)
+            aside = _put_aside(self.archive, row.post) if foreign else ""
+            super().keep(entry, content, folders)
+            for folder in folders:
+                sync_folder(folder)
+        if row.lies and row.lies != row.post:
+            self.forget_name(row)
+        made = f"{row.post}: made again from {row.capture.file}, offset {row.capture.offset}"
+        yield made + (f"; what was there is now {aside}" if aside else "")
+
+    def read_entry(self, capture: Capture) -> tuple[Entry, bytes]:
+        """Return what the index is to keep of a capture of an article, and its post; raise Refused or WarcError."""
+        article = self.reader.article(self.publisher, capture, self.archive)
+        return entry_of(capture, article), self.post(article)
+
+    def forget_name(self, row: ArticleRow) -> None:
+        """Remove an article's post from the name that it had, if it is ours."""
+        file = self.archive / row.lies
+        with suppress(FileNotFoundError):
+            if sha256(file.read_bytes()).hexdigest() == row.sha256:
+                file.unlink()
+
+
+# Small things.
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names in a folder; none if there is no such folder."""
+    try:
+        return [file.name for file in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _size(file: Path) -> int:
+    """Return the bytes of a file; none if there is no such file."""
+    try:
+        return file.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _there(archive: Path, name: str) -> bool:
+    """Tell whether a capture file is there, closed or open."""
+    return (archive / name).is_file() or (archive / (name + OPEN)).is_file()
+
+
+def _held(file: Path, *, signed: bool = False) -> bool:
+    """Tell whether another process has locked a file; one that must be ``signed`` is not locked while it is empty."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        if signed and not os.fstat(descriptor).st_size:
+            return False
+        flock(descriptor, LOCK_SH | LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _reading(file: Path) -> sqlite3.Connection:
+    """Return a connection that leaves nothing behind when it is the last to be closed."""
+    log = file.with_name(file.name + "-wal").exists()
+    # Readers make a log if there is none, and only who may write takes it away again; who may write also empties a
+    # log that was there before.
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode={'ro' if log else 'rw'}", uri=True)
+    connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
+@contextmanager
+def _unchanged(file: Path) -> Iterator[Index]:
+    """Open an index for reading in a way that leaves its files as they were."""
+    if not file.exists():
+        raise FileNotFoundError(file)
+    with closing(_reading(file)) as first:
+        with suppress(sqlite3.DatabaseError):
+            first.execute("SELECT 1 FROM sqlite_master").fetchone()
+        with Index(file, read_only=True) as index:
+            yield index
+
+
+def _move_index_aside(archive: Path) -> Path | None:
+    """Move the files of an index aside, and return its new name; None if there is none."""
+    file = index_file(archive)
+    aside = next(name for name in (file.with_name(f"{file.name}.corrupt-{n}") for n in count(1)) if not name.exists())
+    for end in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            file.with_name(file.name + end).rename(aside.with_name(aside.name + end))
+    sync_folder(archive)
+    return aside if aside.exists() else None
+
+
+def _put_aside(archive: Path, path: str) -> str:
+    """Give a file a second name in ``damaged/``, where it stays when it is replaced; return that name."""
+    for number in count(1):
+        kept = f"damaged/{path}" + (f".{number}" if number > 1 else "")
+        make_folder((archive / kept).parent)
+        with suppress(FileExistsError):
+            (archive / kept).hardlink_to(archive / path)
+            break
+    sync_folder((archive / kept).parent)
+    return kept
+
+
+def _account(row: RunRow, archive: Path) -> dict[str, Any]:
+    """Return what the index knows of a run, as an account."""
+    counts = dict(row.counts or {})
+    names = sorted(_names(archive / "captures" / row.publisher))
+    files = [f"captures/{row.publisher}/{name}" for name in names if re.match(rf"{row.run}(-\d+)?\.warc", name)]
+    return {
+        "run": row.run,
+        "publisher": row.publisher,
+        "kind": "crawl",
+        "started": _iso(row.started),
+        "ended": _iso(row.ended),
+        "finish": row.status,
+        **counts,
+        **{name: {"unknown": counts[name]} if counts.get(name) else {} for name in ("refused", "failed")},
+        "listings": [],
+        "captures": files,
+        "failures": ["this account was lost, and made again from the index"],
+    }
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else ""
+
+
+def _account_path(row: RunRow) -> str:
+    return f"runs/{row.started:%Y%m%dT%H%M%SZ}-{row.publisher}.json"
+
+
+def _is_made(file: Path) -> bool:
+    """Tell whether whoever makes an index has come to its last step, the mode of its log."""
+    try:
+        with file.open("rb") as index:
+            return index.read(20)[18:] == b"\2\2"
+    except FileNotFoundError:
+        return False
+
+
+def _said(problem: str, file: Path) -> str:
+    """Return what the index says is wrong with it, without its name and its own advice."""
+    return problem.removeprefix(f"{file}: ").removeprefix(f"{file} ").partition(": move it away")[0]
+
+
+def _index_problem(what: str) -> Problem:
+    return Problem("index.sqlite", what, cure=Cure.REBUILD)
+
+
+def _at_once(problem: Problem) -> str:
+    """Return what is mended together with a problem."""
+    if problem.cure is Cure.CLOSE:
+        return problem.publisher
+    if problem.cure is Cure.SWEEP:
+        return str(Path(problem.path).parent)
+    return f"{problem.publisher} {problem.id}" if problem.cure is Cure.POST else problem.path
