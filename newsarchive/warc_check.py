@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from newsarchive.warc_digest import ALGORITHMS, named, same
+from newsarchive.warc_digest import known, named, same
 from newsarchive.warc_http import END_OF_HEAD, header, parse_head
 from newsarchive.warc_read import WarcError, moment, record_at, refers_to
-from newsarchive.warc_record import Damage, RawFile, Record, Walk
+from newsarchive.warc_record import Damage, Record, Walk
+from newsarchive.warc_stream import RawFile
 
 __all__ = ["check"]
 
@@ -81,8 +82,7 @@ class Block:
 
 def hasher(stated: str) -> "hashlib._Hash | None":
     """Return what computes a digest like the stated one; None if none is stated or it is of no known kind."""
-    algorithm = named(stated)
-    return hashlib.new(algorithm, usedforsecurity=False) if algorithm in ALGORITHMS else None
+    return hashlib.new(named(stated), usedforsecurity=False) if known(stated) else None
 
 
 def problems(record: Record, block: Block, file: Path) -> Iterator[str]:

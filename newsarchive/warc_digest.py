@@ -4,7 +4,7 @@ import hashlib
 from base64 import b32encode, b64encode
 from collections.abc import Iterable
 
-__all__ = ["ALGORITHMS", "agrees", "named", "payload_digest", "same", "spelled"]
+__all__ = ["agrees", "known", "named", "payload_digest", "same", "spelled"]
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
@@ -21,10 +21,9 @@ def spelled(sha1: bytes) -> str:
 
 def agrees(stated: str, pieces: Iterable[bytes | memoryview]) -> bool:
     """Tell whether data has the digest that a record states; one of no known kind agrees with everything."""
-    algorithm = named(stated)
-    if algorithm not in ALGORITHMS:
+    if not known(stated):
         return True
-    found = hashlib.new(algorithm, usedforsecurity=False)
+    found = hashlib.new(named(stated), usedforsecurity=False)
     for piece in pieces:
         found.update(piece)
     return same(stated, found.digest())
@@ -33,6 +32,11 @@ def agrees(stated: str, pieces: Iterable[bytes | memoryview]) -> bool:
 def named(stated: str) -> str:
     """Return the name of a stated digest's algorithm."""
     return stated.partition(":")[0].strip().lower().replace("-", "")
+
+
+def known(stated: str) -> bool:
+    """Tell whether a stated digest can be computed."""
+    return named(stated) in ALGORITHMS
 
 
 def same(stated: str, digest: bytes) -> bool:

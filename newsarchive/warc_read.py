@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from newsarchive.warc_digest import agrees, payload_digest
+from newsarchive.warc_digest import agrees, known, payload_digest
 from newsarchive.warc_http import END_OF_HEAD, ORIGINAL, RENAMED, Headers, dechunked, encoded, header, parse_head
-from newsarchive.warc_record import Broken, Damage, Fields, RawFile, Record, Walk, form, opening
+from newsarchive.warc_record import Damage, Fields, Record, Walk
+from newsarchive.warc_stream import Broken, RawFile, form, opening
 
 __all__ = ["LIMIT", "Find", "Served", "WarcError", "at", "is_warc", "moment", "read", "record_at", "refers_to"]
 
@@ -174,8 +175,8 @@ def announced(fields: Fields) -> datetime | None:
 class Reader:
     """Turns the records of one open file into responses."""
 
-    def __init__(self, raw: RawFile, find: Find | None, limit: int) -> None:
-        self.raw, self.find, self.limit = raw, find, limit
+    def __init__(self, raw: RawFile, find: Find | None, limit: int, *, search: bool = True) -> None:
+        self.raw, self.find, self.limit, self.search = raw, find, limit, search
         self._offsets: dict[int, int] | None = None
 
     def at(self, offset: int, depth: int = 0) -> tuple[Served, Fields]:
@@ -272,7 +273,9 @@ class Reader:
         uri = target(fields, "warc-refers-to-target-uri") if "warc-refers-to-target-uri" in fields else url
         for look in (self._beside, self._inside):
             for served, about in look(fields, uri, date, depth + 1):
-                if agrees(digest, [served.body]) or about.get("warc-payload-digest") == digest:
+                # Where nothing can be computed, the address must do.
+                same = agrees(digest, [served.body]) or about.get("warc-payload-digest") == digest
+                if same and (known(digest) or served.url == uri):
                     return served
         found = self.find(uri, date, digest) if self.find else None
         if found and (agrees(digest, [found.body]) or (found.url, found.captured) == (uri, date)):
@@ -289,14 +292,14 @@ class Reader:
             with RawFile(self.raw.path.with_name(name)) as raw:
                 # A record without an offset of its own would have to be walked to.
                 if form(raw) == "plain" or opening(raw, offset):
-                    yield Reader(raw, self.find, self.limit).at(offset, depth)
+                    yield Reader(raw, self.find, self.limit, search=False).at(offset, depth)
         except (OSError, Broken):
             return
 
     def _inside(self, fields: Fields, uri: str, date: datetime | None, depth: int) -> Iterator[tuple[Served, Fields]]:
         """Yield the responses of this file that may be meant: by record, address and time, or digest."""
         if self._offsets is None:
-            self._offsets = dict(originals(self.raw))
+            self._offsets = dict(originals(self.raw)) if self.search else {}
         marks = (fields.get("warc-refers-to", ""), (uri, date), fields.get("warc-payload-digest", ""))
         offsets = [self._offsets.get(hash(mark)) for mark in marks if mark]
         for offset in dict.fromkeys(offsets):

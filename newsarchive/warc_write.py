@@ -17,7 +17,7 @@ from warcio.warcwriter import WARCWriter
 
 from newsarchive.warc_digest import payload_digest, spelled
 from newsarchive.warc_http import AS_SERVED, ORIGINAL, RENAMED
-from newsarchive.warc_record import SOFTWARE
+from newsarchive.warc_stream import SOFTWARE
 
 __all__ = ["PROFILE", "Lines", "information", "iso", "new_id", "request", "response", "target", "whole_milliseconds"]
 
@@ -142,7 +142,7 @@ def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def one_line(value: str) -> str:
     """Return a field's value without what would end it."""
-    return NO_FIELD.sub(" ", value).strip()
+    return value if value.isprintable() else NO_FIELD.sub(" ", value).strip()
 
 
 def target(url: str) -> str:
