@@ -1,14 +1,8 @@
-"""What is wrong with an archive: captures, posts, index and accounts, checked against each other, and mended.
+"""What is wrong with an archive: captures, posts, index and accounts, checked against each other.
 
 Checking changes nothing, and may go on while a run writes: what the index holds
 as recorded is there and whole, and what is under way is left out. Nothing is
 called wrong before it was looked at again while no transaction was under way.
-
-Mending makes again what follows from something else: the index from captures and
-accounts, posts from captures, accounts from the index. A capture follows from
-nothing, so capture files are never rewritten, and what the index knows of a file
-that is gone stays: it may come back. Whatever is replaced without being known to
-be ours is kept in ``damaged/``, by the name that it had.
 """
 
 import os
@@ -21,49 +15,51 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from fcntl import LOCK_NB, LOCK_SH, flock
-from functools import cached_property, partial
+from functools import partial
 from hashlib import sha256
-from itertools import count, groupby, islice
+from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import orjson
 from rich.filesize import decimal
-from scrapy.settings import Settings
 
 from newsarchive.address import canonical_url
-from newsarchive.article import Article, Refused
+from newsarchive.article import Article
 from newsarchive.capture import Capture
-from newsarchive.files import make_folder, replace_file, sweep, sync_folder
 from newsarchive.index import (
     SELECT,
-    WITHDRAWN,
     ArticleRow,
-    Entry,
     Index,
     IndexUnusable,
-    PostTaken,
-    Reading,
     RunRow,
     _Row,
 )
 from newsarchive.ledger import KEPT
-from newsarchive.lock import Locked
 from newsarchive.post import Post, read, render
 from newsarchive.post import path as path_of
-from newsarchive.recover import BATCH, Recovery
-from newsarchive.store import entry_of, index_file, lock_file, run_row
-from newsarchive.warc import Damage, Served, WarcError, at
-from newsarchive.warc import read as read_warc
-from newsarchive.warc_check import Block, problems
-from newsarchive.warc_file import OPEN
-from newsarchive.warc_http import parse_head
-from newsarchive.warc_read import announced, moment
-from newsarchive.warc_read import target as target_of
-from newsarchive.warc_record import RawFile, Record, Walk
-from newsarchive.warc_write import target
+from newsarchive.store import index_file, lock_file, run_row
+from newsarchive.warc import Damage, WarcError, at
+from newsarchive.warc.checker import Block, problems
+from newsarchive.warc.message import parse_head
+from newsarchive.warc.open_file import OPEN
+from newsarchive.warc.reader import announced, moment
+from newsarchive.warc.reader import target as target_of
+from newsarchive.warc.render import target
+from newsarchive.warc.walk import RawFile, Record, Walk
 
-__all__ = ["Cure", "Figures", "NotMended", "Problem", "Repair", "Sample", "Verification", "publishers_of"]
+__all__ = [
+    "Cure",
+    "Figures",
+    "Problem",
+    "Sample",
+    "Verification",
+    "amount",
+    "is_there",
+    "names_in",
+    "opened_for_reading",
+    "publishers_of",
+]
 
 #: What an account raises that is none.
 NO_ACCOUNT = (OSError, ValueError, LookupError, TypeError, AttributeError)
@@ -130,9 +126,11 @@ class Figures:
 
     def __str__(self) -> str:
         """Return the figures in words."""
-        captures = f"{_many(self.files, 'capture file')} with {_many(self.captures, 'capture')} ({decimal(self.bytes)})"
-        rest = (_many(self.posts, "post"), _many(self.articles, "article"), _many(self.runs, "run"))
-        return f"{_many(self.publishers, 'publisher')}: {captures}, {', '.join(rest)}"
+        captures = (
+            f"{amount(self.files, 'capture file')} with {amount(self.captures, 'capture')} ({decimal(self.bytes)})"
+        )
+        rest = (amount(self.posts, "post"), amount(self.articles, "article"), amount(self.runs, "run"))
+        return f"{amount(self.publishers, 'publisher')}: {captures}, {', '.join(rest)}"
 
 
 @dataclass(frozen=True)
@@ -147,9 +145,9 @@ class Sample:
 
 def publishers_of(archive: Path) -> list[str]:
     """Return the publishers of which an archive holds anything, by name."""
-    folders = (archive / above / name for above in ("captures", "_posts") for name in _names(archive / above))
+    folders = (archive / above / name for above in ("captures", "_posts") for name in names_in(archive / above))
     names = {folder.name for folder in folders if folder.is_dir()}
-    accounts = map(ACCOUNT_NAME.fullmatch, _names(archive / "runs"))
+    accounts = map(ACCOUNT_NAME.fullmatch, names_in(archive / "runs"))
     names.update(match["publisher"] for match in accounts if match)
     with suppress(OSError, IndexUnusable, sqlite3.Error), _unchanged(index_file(archive)) as index:
         names.update(index.publishers())
@@ -231,13 +229,13 @@ class Verification:
             return
         for name, number in self.index.db.execute("SELECT file, count(*) FROM captures GROUP BY file ORDER BY file"):
             publisher = name.split("/")[1] if name.count("/") == 2 else ""
-            if _there(self.archive, name) or (publisher and publisher not in self.publishers):
+            if is_there(self.archive, name) or (publisher and publisher not in self.publishers):
                 continue
             self.missing.add(name)
             if self.elsewhere(name):
                 yield _index_problem(f"names {name}, which is missing, for captures that lie in other files")
             else:
-                what = f"is missing, and the index has {_many(number, 'capture')} of it"
+                what = f"is missing, and the index has {amount(number, 'capture')} of it"
                 yield Problem(name, what, remedy=f"{BACKUP}, or from where it was moved")
 
     def elsewhere(self, name: str) -> bool:
@@ -246,7 +244,7 @@ class Verification:
         sql = "SELECT file FROM captures WHERE url = ? AND captured = ? AND digest = ? AND file <> ?"
         for row in map(_Row._make, self.now.db.execute(f"{SELECT} WHERE file = ?", (name,))):
             others = self.now.db.execute(sql, (row.url, row.captured, row.digest, name))
-            if not any(_there(self.archive, other) for (other,) in others):
+            if not any(is_there(self.archive, other) for (other,) in others):
                 return False
         return True
 
@@ -255,7 +253,7 @@ class Verification:
     def captures(self, publisher: str) -> Iterator[Problem]:
         """Yield what is wrong with the capture files of a publisher."""
         folder = self.archive / "captures" / publisher
-        names = sorted(name for name in _names(folder) if ".warc" in name and not name.startswith("."))
+        names = sorted(name for name in names_in(folder) if ".warc" in name and not name.startswith("."))
         closed = {name: (folder / name).stat().st_size for name in names if not name.endswith(OPEN)}
         known = self.index.files(publisher) if self.index else {}
         pieces = self.pieces(closed)
@@ -445,7 +443,7 @@ class Verification:
 
     def record_wrong(self, capture: Capture) -> Problem | None:
         """Return why a capture cannot be read; a file that is missing is told elsewhere."""
-        if not _there(self.archive, capture.file):
+        if not is_there(self.archive, capture.file):
             return None
         try:
             served = at(self.archive / capture.file, capture.offset)
@@ -500,7 +498,7 @@ class Verification:
         """Yield what is wrong with the accounts of runs, and which are missing."""
         recorded = {row.run: row for row in self.index.runs()} if self.index else {}
         told: set[str] = set()
-        for name in sorted(_names(self.archive / "runs")):
+        for name in sorted(names_in(self.archive / "runs")):
             match, path = ACCOUNT_NAME.fullmatch(name), f"runs/{name}"
             if name.endswith(".tmp"):
                 yield from self.draft(self.publishers, path)
@@ -527,7 +525,7 @@ class Verification:
             return
         told.add(row.run)
         for name in account["captures"]:
-            if name not in self.missing and not _there(self.archive, name):
+            if name not in self.missing and not is_there(self.archive, name):
                 yield Problem(path, f"names a capture file that is not there: {name}", remedy=BACKUP)
         expected = account["kind"] == "crawl" or account["captures"]
         if self.index and expected and recorded.get(row.run) != row and not self.busy(publisher):
@@ -680,280 +678,15 @@ def account_wrong(account: Mapping[str, Any], path: str) -> str:
     return "" if path.startswith(begins) else f"is named for another run than {account['run']}"
 
 
-# Mending.
-
-
-class NotMended(Exception):
-    """Says why something stays as it is."""
-
-
-@dataclass
-class Repair:
-    """Mends what a verification finds, in an archive whose publishers' locks this process holds.
-
-    Use it in a ``with`` statement. While the index is made again, nobody else may have it open.
-    """
-
-    settings: Settings
-    archive: Path
-    #: Called with the name of a publisher before its files are mended that may not be locked; may raise Locked.
-    lock: Callable[[str], None]
-    #: What was tried already.
-    tried: set[tuple[Cure, str]] = field(default_factory=set)
-    opened: ExitStack = field(default_factory=ExitStack)
-    recoveries: dict[str, "_Careful"] = field(default_factory=dict)
-
-    def __enter__(self) -> Self:
-        """Return the repair."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the index."""
-        self.opened.close()
-
-    @cached_property
-    def index(self) -> Index:
-        """The index, to be written."""
-        return self.opened.enter_context(Index(index_file(self.archive)))
-
-    def can(self, problem: Problem) -> bool:
-        """Tell whether a problem is worth trying: it can be mended, and that was not tried before."""
-        return problem.cure is not None and (problem.cure, _at_once(problem)) not in self.tried
-
-    def mend(self, problem: Problem) -> Iterator[str]:
-        """Mend a problem, and yield what was done. Raises NotMended, and Locked."""
-        if problem.cure is None:
-            return
-        self.tried.add((problem.cure, _at_once(problem)))
-        try:
-            yield from CURES[problem.cure](self, problem)
-        except Locked:
-            raise
-        except (OSError, RuntimeError, ValueError, LookupError, TypeError, sqlite3.Error, Refused) as error:
-            raise NotMended(f"{problem.path}: {error}") from error
-
-    def recovery(self, publisher: str) -> "_Careful":
-        """Return what reads a publisher's captures into the index."""
-        if publisher not in self.recoveries:
-            self.recoveries[publisher] = _Careful(self.settings, publisher, self.archive, self.index)
-        return self.recoveries[publisher]
-
-    def close(self, problem: Problem) -> Iterator[str]:
-        """Close what killed runs of a publisher left open, and read it."""
-        recovery = self.recovery(problem.publisher)
-        yield from recovery.close_captures()
-        for file in recovery.unknown_files():
-            yield from recovery.read_again(file)
-
-    def read(self, problem: Problem) -> Iterator[str]:
-        """Record all captures of a file, also those that the index has."""
-        yield from self.recovery(problem.publisher).read_again(self.archive / problem.path, everything=True)
-
-    def sweep(self, problem: Problem) -> Iterator[str]:
-        """Remove the drafts of killed runs from a folder."""
-        folder = Path(problem.path).parent
-        if number := sweep(self.archive / folder):
-            yield f"{folder}: {_many(number, 'draft')} removed"
-
-    def post(self, problem: Problem) -> Iterator[str]:
-        """Make a post again."""
-        yield from self.recovery(problem.publisher).restore(problem.id)
-
-    # The index.
-
-    def rebuild(self, problem: Problem) -> Iterator[str]:
-        """Move the index aside, and make it again from all captures and accounts."""
-        publishers = publishers_of(self.archive)
-        for publisher in publishers:
-            self.lock(publisher)
-        self.opened.close()
-        vars(self).pop("index", None)
-        self.recoveries.clear()
-        aside = _move_index_aside(self.archive)
-        if aside:
-            yield f"{problem.path}: moved to {aside.name}"
-        captures = 0
-        for recovery in map(self.recovery, publishers):
-            yield from recovery.close_captures()
-            files = recovery.unknown_files()
-            captures += sum(recovery.read_all(file) for file in files)
-        if aside:
-            yield from self.take_over(aside)
-        for recovery in map(self.recovery, publishers):
-            yield from recovery.restore_posts()
-        accounts = self.read_accounts()
-        told = f"{_many(captures, 'capture')} and {_many(accounts, 'account')}"
-        yield f"{problem.path}: made again from {told}"
-
-    def take_over(self, aside: Path) -> Iterator[str]:
-        """Record what the former index can still tell of capture files that are not here: they may come back."""
-        number = 0
-        there: dict[str, bool] = {}
-        with suppress(sqlite3.DatabaseError), closing(_reading(aside)) as former, self.index.transaction():
-            for row in map(_Row._make, former.execute(f"{SELECT} ORDER BY file, offset")):
-                if not there.setdefault(row.file, _there(self.archive, row.file)):
-                    number += self.taken_over(row)
-        if number:
-            yield f"index.sqlite: {_many(number, 'capture')} of files that are missing taken over from {aside.name}"
-
-    def taken_over(self, row: _Row) -> bool:
-        """Record a capture as the former index had it; tell whether that could be, and it is in no other file."""
-        with suppress(ValueError, TypeError):
-            capture = row.capture
-            if self.index.same_capture(capture.url, capture.captured, capture.digest):
-                return False
-            if row.id is not None:
-                published = datetime.fromisoformat(str(row.published))
-                said = row.canonical or row.url, str(row.title), published, str(row.post), str(row.fingerprint)
-                entry = Entry(capture, row.publisher, row.ending, row.target, Reading(row.publisher, row.id, *said))
-                self.index.record(entry, row.sha256.hex() if row.sha256 else "")
-            if row.id is None or row.reads == WITHDRAWN:
-                self.index.record(Entry(capture, row.publisher, row.ending, row.target))
-            return True
-        return False
-
-    # Accounts.
-
-    def read_accounts(self) -> int:
-        """Read all accounts into the index; return how many."""
-        number = 0
-        with self.index.transaction():
-            for name in sorted(_names(self.archive / "runs")):
-                with suppress(*NO_ACCOUNT):
-                    account = orjson.loads((self.archive / "runs" / name).read_bytes())
-                    if account["kind"] == "crawl" or account["captures"]:
-                        self.index.run_recorded(run_row(account))
-                        number += 1
-        return number
-
-    def run(self, problem: Problem) -> Iterator[str]:
-        """Read an account into the index."""
-        self.index.run_recorded(run_row(orjson.loads((self.archive / problem.path).read_bytes())))
-        yield f"{problem.path}: read into the index"
-
-    def account(self, problem: Problem) -> Iterator[str]:
-        """Write what the index knows of a run in the place of its account."""
-        file = self.archive / problem.path
-        row = next((row for row in self.index.runs(problem.publisher) if row.run == problem.id and row.ended), None)
-        aside = _put_aside(self.archive, problem.path) if file.exists() else ""
-        if row:
-            replace_file(file, orjson.dumps(_account(row, self.archive), option=orjson.OPT_INDENT_2) + b"\n")
-            done = "made again from the index, without its reasons and listings"
-        else:
-            file.unlink()
-            done = "taken away; nothing else tells of its run"
-        sync_folder(file.parent)
-        yield f"{problem.path}: {done}{aside and f'; what was there is now {aside}'}"
-
-
-CURES: dict[Cure, Callable[[Repair, Problem], Iterator[str]]] = {
-    Cure.CLOSE: Repair.close,
-    Cure.SWEEP: Repair.sweep,
-    Cure.REBUILD: Repair.rebuild,
-    Cure.READ: Repair.read,
-    Cure.POST: Repair.post,
-    Cure.ACCOUNT: Repair.account,
-    Cure.RUN: Repair.run,
-}
-
-
-class _Careful(Recovery):
-    """A recovery that overwrites no file that is not known to be ours, and forgets no damage."""
-
-    @cached_property
-    def sizes(self) -> dict[str, int]:
-        """The sizes that files had when they were read."""
-        return self.index.files(self.publisher)
-
-    def read_again(self, file: Path, *, everything: bool = False) -> Iterator[str]:
-        """Record the captures of a file that the index lacks, or all."""
-        if number := self.read_all(file, frozenset() if everything else self.index.offsets(self.named(file))):
-            yield f"{self.named(file)}: {_many(number, 'capture')} read into the index"
-
-    def read_all(self, file: Path, recorded: Collection[int] = ()) -> int:
-        """Record the captures of a file but those at some offsets; return how many."""
-        number, name = 0, self.named(file)
-        captures = (found for found in read_warc(file) if isinstance(found, Served) and found.offset not in recorded)
-        while batch := list(islice(captures, BATCH)):
-            self.record(name, batch)
-            number += len(batch)
-        if self.sizes.get(name, 0) <= file.stat().st_size:
-            self.known(file)
-        return number
-
-    def keep(self, entry: Entry, content: bytes, folders: set[Path]) -> None:
-        """Record an entry, with its post if nothing is in the way that may be somebody's."""
-        with suppress(PostTaken):
-            place = self.index.place(entry)
-            if content and place.shown and self.is_foreign(entry, place.post, content):
-                # It stays stale, and is made again with care.
-                self.index.record(entry)
-                return
-        super().keep(entry, content, folders)
-
-    def is_foreign(self, entry: Entry, post: str, content: bytes) -> bool:
-        """Tell whether a file lies where a post belongs that is neither the post nor an older one of ours."""
-        try:
-            there = (self.archive / post).read_bytes()
-        except FileNotFoundError:
-            return False
-        row = self.index.article(self.publisher, entry.reading.id) if entry.reading else None
-        return there != content and not (row and row.lies == post and row.sha256 == sha256(there).hexdigest())
-
-    def restore_posts(self) -> Iterator[str]:
-        """Make the posts again that are not those of their article's newest revision."""
-        for _, id, _, _ in self.index.stale(self.publisher):
-            # What cannot be made is found by the next look at the archive.
-            with suppress(Refused, WarcError, OSError):
-                yield from self.restore(id)
-
-    def restore(self, id: str) -> Iterator[str]:
-        """Make the post of an article again, and what the index says of its revisions, from its captures.
-
-        Raises Refused, WarcError or OSError.
-        """
-        with self.index.transaction():
-            for revision in self.index.revisions(self.publisher, id):
-                with suppress(Refused, WarcError):
-                    self.index.record(self.read_entry(revision.capture)[0])
-        row = self.index.article(self.publisher, id)
-        if row is None:
-            yield f"index.sqlite: what it said of article {id} read again"
-            return
-        entry, content = self.read_entry(row.capture)
-        folders: set[Path] = set()
-        with self.index.transaction():
-            foreign = self.is_foreign(entry, row.post, content)
-            aside = _put_aside(self.archive, row.post) if foreign else ""
-            super().keep(entry, content, folders)
-            for folder in folders:
-                sync_folder(folder)
-        if row.lies and row.lies != row.post:
-            self.forget_name(row)
-        made = f"{row.post}: made again from {row.capture.file}, offset {row.capture.offset}"
-        yield made + (f"; what was there is now {aside}" if aside else "")
-
-    def read_entry(self, capture: Capture) -> tuple[Entry, bytes]:
-        """Return what the index is to keep of a capture of an article, and its post; raise Refused or WarcError."""
-        article = self.reader.article(self.publisher, capture, self.archive)
-        return entry_of(capture, article), self.post(article)
-
-    def forget_name(self, row: ArticleRow) -> None:
-        """Remove an article's post from the name that it had, if it is ours."""
-        file = self.archive / row.lies
-        with suppress(FileNotFoundError):
-            if sha256(file.read_bytes()).hexdigest() == row.sha256:
-                file.unlink()
-
-
 # Small things.
 
 
-def _many(number: int, what: str) -> str:
+def amount(number: int, what: str) -> str:
+    """Return a number of things in words."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _names(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
     """Return the names in a folder; none if there is no such folder."""
     try:
         return [file.name for file in folder.iterdir()]
@@ -969,7 +702,7 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _there(archive: Path, name: str) -> bool:
+def is_there(archive: Path, name: str) -> bool:
     """Tell whether a capture file is there, closed or open."""
     return (archive / name).is_file() or (archive / (name + OPEN)).is_file()
 
@@ -991,7 +724,7 @@ def _held(file: Path, *, signed: bool = False) -> bool:
     return False
 
 
-def _reading(file: Path) -> sqlite3.Connection:
+def opened_for_reading(file: Path) -> sqlite3.Connection:
     """Return a connection that leaves nothing behind when it is the last to be closed."""
     log = file.with_name(file.name + "-wal").exists()
     # Readers make a log if there is none, and only who may write takes it away again; who may write also empties a
@@ -1006,58 +739,11 @@ def _unchanged(file: Path) -> Iterator[Index]:
     """Open an index for reading in a way that leaves its files as they were."""
     if not file.exists():
         raise FileNotFoundError(file)
-    with closing(_reading(file)) as first:
+    with closing(opened_for_reading(file)) as first:
         with suppress(sqlite3.DatabaseError):
             first.execute("SELECT 1 FROM sqlite_master").fetchone()
         with Index(file, read_only=True) as index:
             yield index
-
-
-def _move_index_aside(archive: Path) -> Path | None:
-    """Move the files of an index aside, and return its new name; None if there is none."""
-    file = index_file(archive)
-    aside = next(name for name in (file.with_name(f"{file.name}.corrupt-{n}") for n in count(1)) if not name.exists())
-    for end in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            file.with_name(file.name + end).rename(aside.with_name(aside.name + end))
-    sync_folder(archive)
-    return aside if aside.exists() else None
-
-
-def _put_aside(archive: Path, path: str) -> str:
-    """Give a file a second name in ``damaged/``, where it stays when it is replaced; return that name."""
-    for number in count(1):
-        kept = f"damaged/{path}" + (f".{number}" if number > 1 else "")
-        make_folder((archive / kept).parent)
-        with suppress(FileExistsError):
-            (archive / kept).hardlink_to(archive / path)
-            break
-    sync_folder((archive / kept).parent)
-    return kept
-
-
-def _account(row: RunRow, archive: Path) -> dict[str, Any]:
-    """Return what the index knows of a run, as an account."""
-    counts = dict(row.counts or {})
-    names = sorted(_names(archive / "captures" / row.publisher))
-    files = [f"captures/{row.publisher}/{name}" for name in names if re.match(rf"{row.run}(-\d+)?\.warc", name)]
-    return {
-        "run": row.run,
-        "publisher": row.publisher,
-        "kind": "crawl",
-        "started": _iso(row.started),
-        "ended": _iso(row.ended),
-        "finish": row.status,
-        **counts,
-        **{name: {"unknown": counts[name]} if counts.get(name) else {} for name in ("refused", "failed")},
-        "listings": [],
-        "captures": files,
-        "failures": ["this account was lost, and made again from the index"],
-    }
-
-
-def _iso(moment: datetime | None) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else ""
 
 
 def _account_path(row: RunRow) -> str:
@@ -1080,12 +766,3 @@ def _said(problem: str, file: Path) -> str:
 
 def _index_problem(what: str) -> Problem:
     return Problem("index.sqlite", what, cure=Cure.REBUILD)
-
-
-def _at_once(problem: Problem) -> str:
-    """Return what is mended together with a problem."""
-    if problem.cure is Cure.CLOSE:
-        return problem.publisher
-    if problem.cure is Cure.SWEEP:
-        return str(Path(problem.path).parent)
-    return f"{problem.publisher} {problem.id}" if problem.cure is Cure.POST else problem.path

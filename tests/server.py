@@ -219,7 +219,8 @@ class Crawl:
     @property
     def posts(self) -> list[str]:
         """All posts of the archive, drafts too, by name."""
-        return sorted(str(path.relative_to(self.archive)) for path in self.archive.glob("_posts/**/*") if path.is_file())
+        found = self.archive.glob("_posts/**/*")
+        return sorted(str(path.relative_to(self.archive)) for path in found if path.is_file())
 
 
 def crawl(

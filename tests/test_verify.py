@@ -23,8 +23,9 @@ from newsarchive.files import replace_file
 from newsarchive.index import Entry, Index
 from newsarchive.lock import hold
 from newsarchive.recover import recover
+from newsarchive.repair import NotMended, Repair
 from newsarchive.store import lock_file
-from newsarchive.verify import Cure, NotMended, Repair, Sample, Verification, publishers_of
+from newsarchive.verify import Cure, Sample, Verification, publishers_of
 from newsarchive.warc import CaptureWriter, Served, check, read
 
 IDS = ("202401150001", "202401150002", "202401150003")

@@ -26,7 +26,6 @@ from fastwarc.warc import ArchiveIterator
 from isal import isal_zlib
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 
-from newsarchive import warc_stream
 from newsarchive.capture import Capture
 from newsarchive.warc import (
     CaptureWriter,
@@ -1018,7 +1017,7 @@ def test_forged_records_are_not_found_behind_damage(tmp_path: Path, monkeypatch:
     assert urls(torn) == [first.url]
     with monkeypatch.context() as patch:
         # Whoever takes every record that looks like one, takes this one, too.
-        patch.setattr(warc_stream, "own_id", lambda raw: b"")
+        patch.setattr("newsarchive.warc.stream.own_id", lambda raw: b"")
         assert set(urls(torn)) == {first.url, "https://news.example/forged"}
     assert mend(torn).size == evil.offset
     assert list(check(file)) == []

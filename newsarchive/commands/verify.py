@@ -11,9 +11,10 @@ from scrapy.exceptions import UsageError
 
 from newsarchive.lock import Locked, hold
 from newsarchive.progress import Progress
+from newsarchive.repair import NotMended, Repair
 from newsarchive.run import ALREADY_RUNNING
 from newsarchive.store import lock_file
-from newsarchive.verify import Cure, NotMended, Problem, Repair, Sample, Verification, publishers_of
+from newsarchive.verify import Cure, Problem, Sample, Verification, publishers_of
 
 
 class Command(ScrapyCommand):

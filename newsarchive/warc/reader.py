@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from newsarchive.warc_digest import agrees, known, payload_digest
-from newsarchive.warc_http import END_OF_HEAD, ORIGINAL, RENAMED, Headers, dechunked, encoded, header, parse_head
-from newsarchive.warc_record import Damage, Fields, Record, Walk
-from newsarchive.warc_stream import Broken, RawFile, form, opening
+from newsarchive.warc.digest import agrees, known, payload_digest
+from newsarchive.warc.message import END_OF_HEAD, ORIGINAL, RENAMED, Headers, dechunked, encoded, header, parse_head
+from newsarchive.warc.stream import Broken, RawFile, form, opening
+from newsarchive.warc.walk import Damage, Fields, Record, Walk
 
 __all__ = ["LIMIT", "Find", "Served", "WarcError", "at", "is_warc", "moment", "read", "record_at", "refers_to"]
 
@@ -51,7 +51,7 @@ class Served:
     body: bytes
     #: Digest of the body: ``sha1:`` and base32.
     digest: str
-    #: Bytes before the record in its file; see ``warc_record`` for members that hold several.
+    #: Bytes before the record in its file; see ``walk`` for members that hold several.
     offset: int
     #: Where the next record begins.
     end: int

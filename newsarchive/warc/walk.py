@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from newsarchive.warc_stream import BUFFER, GZIP, OPENING, Broken, Gunzip, Plain, RawFile, Stream, form, next_member
+from newsarchive.warc.stream import BUFFER, GZIP, OPENING, Broken, Gunzip, Plain, RawFile, Stream, form, next_member
 
 __all__ = ["Broken", "Damage", "Fields", "RawFile", "Record", "Walk"]
 

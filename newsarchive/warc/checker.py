@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from newsarchive.warc_digest import known, named, same
-from newsarchive.warc_http import END_OF_HEAD, header, parse_head
-from newsarchive.warc_read import WarcError, moment, record_at, refers_to
-from newsarchive.warc_record import Damage, Record, Walk
-from newsarchive.warc_stream import RawFile
+from newsarchive.warc.digest import known, named, same
+from newsarchive.warc.message import END_OF_HEAD, header, parse_head
+from newsarchive.warc.reader import WarcError, moment, record_at, refers_to
+from newsarchive.warc.stream import RawFile
+from newsarchive.warc.walk import Damage, Record, Walk
 
 __all__ = ["check"]
 

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from newsarchive.warc_file import OPEN, sync_folder, unused
-from newsarchive.warc_stream import Broken, Gunzip, RawFile, next_member
+from newsarchive.warc.open_file import OPEN, sync_folder, unused
+from newsarchive.warc.stream import Broken, Gunzip, RawFile, next_member
 
 __all__ = ["Mended", "mend"]
 

@@ -15,9 +15,9 @@ from isal import isal_zlib
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from newsarchive.warc_digest import payload_digest, spelled
-from newsarchive.warc_http import AS_SERVED, ORIGINAL, RENAMED
-from newsarchive.warc_stream import SOFTWARE
+from newsarchive.warc.digest import payload_digest, spelled
+from newsarchive.warc.message import AS_SERVED, ORIGINAL, RENAMED
+from newsarchive.warc.stream import SOFTWARE
 
 __all__ = ["PROFILE", "Lines", "information", "iso", "new_id", "request", "response", "target", "whole_milliseconds"]
 
@@ -79,7 +79,7 @@ def request(fields: dict[str, str], method: str, headers: Lines) -> bytes:
 
 def information(fields: dict[str, str], about: Mapping[str, str]) -> bytes:
     """Return the gzip member of a ``warcinfo`` record: what software wrote a file, and what is said about it."""
-    # What damage is measured by comes first; see own_id in warc_record.
+    # What damage is measured by comes first; see own_id in stream.
     said = {
         "software": f"{SOFTWARE}{own_version()} warcio/{version('warcio')}",
         "format": "WARC File Format 1.1",

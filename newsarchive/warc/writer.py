@@ -1,19 +1,4 @@
-"""Captures in WARC files, the standard of web archives (ISO 28500), written and read.
-
-A file opens with a ``warcinfo`` record that says who wrote it. Every capture is
-a response and a request, each in a gzip member of its own, so that any of them
-can be read alone. A body that was stored before is not stored again: a
-``revisit`` record names the capture that has it.
-
-Bodies are stored as they were served, without transfer coding. Headers that do
-not fit what is stored (``Transfer-Encoding``, a wrong ``Content-Length``) have
-``X-Archive-Orig-`` before their names, as archives do, and get their names back
-when they are read.
-
-Fields of our own: ``X-Newsarchive-Kind`` and ``X-Newsarchive-Announced`` keep
-what was known of a capture besides its response, ``X-Newsarchive-Headers`` says
-whether headers were renamed.
-"""
+"""A run's captures, appended to WARC files one after the other."""
 
 import errno
 import threading
@@ -22,13 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from newsarchive.capture import Capture
-from newsarchive.warc_check import check
-from newsarchive.warc_digest import payload_digest
-from newsarchive.warc_file import OpenFile
-from newsarchive.warc_mend import Mended, mend
-from newsarchive.warc_read import Served, WarcError, at, is_warc, read, record_at, refers_to
-from newsarchive.warc_record import Damage
-from newsarchive.warc_write import (
+from newsarchive.warc.digest import payload_digest
+from newsarchive.warc.open_file import OpenFile
+from newsarchive.warc.reader import WarcError, record_at, refers_to
+from newsarchive.warc.render import (
     PROFILE,
     Lines,
     information,
@@ -40,19 +22,7 @@ from newsarchive.warc_write import (
     whole_milliseconds,
 )
 
-__all__ = [
-    "CaptureWriter",
-    "Damage",
-    "Mended",
-    "Served",
-    "WarcError",
-    "at",
-    "check",
-    "is_warc",
-    "mend",
-    "payload_digest",
-    "read",
-]
+__all__ = ["CaptureWriter"]
 
 #: Revisits that are followed to the response that has the body. Ours take one step: they name that response.
 MAX_REVISITS = 8
