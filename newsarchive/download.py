@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 
-def stray(url: str, spider: Spider | None) -> str:
+def stray(request: Request, spider: Spider | None) -> str:
     """Return why an address is not on a spider's site: ``scheme`` or ``off-site``; empty if it is."""
-    parts = urlparse_cached(Request(url))
+    parts = urlparse_cached(request)
     if parts.scheme not in ("http", "https"):
         return "scheme"
     host = (parts.hostname or "").lower()
@@ -54,7 +54,7 @@ class OnSiteMiddleware:
 
     def process_request(self, request: Request) -> None:
         """Raise Refused ``off-site`` or ``scheme`` for an address that is not on the publisher's site."""
-        reason = stray(request.url, self.crawler.spider)
+        reason = stray(request, self.crawler.spider)
         if reason:
             raise Refused(reason, "not an address of the publisher")
 
@@ -103,7 +103,7 @@ class OnSiteRedirectMiddleware(RedirectMiddleware):
         except ValueError as error:
             raise Refused("redirect-malformed", f"{response.headers.get('Location')!r}") from error
         if isinstance(followed, Request):
-            if reason := stray(followed.url, self.crawler.spider):
+            if reason := stray(followed, self.crawler.spider):
                 raise Refused(f"redirect-{reason}", followed.url)
             # An address that leads where the run has been already must end like any other.
             followed.dont_filter = True

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
-from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
 from scrapy.http import Response
 from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
@@ -42,7 +41,6 @@ class Reader:
         crawler = Crawler(Spider, settings)
         crawler.stats = DummyStatsCollector(crawler)
         self.whole_body = WholeBodyMiddleware(crawler)
-        self.compression = HttpCompressionMiddleware(crawler=crawler)
 
     def article(self, publisher: str, capture: Capture, archive: Path) -> Article:
         """Return the article of a capture in an archive.
@@ -76,8 +74,6 @@ class Reader:
         request = Request(served.url, meta={"captured": served.captured, "announced": served.announced})
         try:
             response = self.whole_body.process_response(request, as_response(served))
-            assert isinstance(response, Response)
-            response = self.compression.process_response(request, response)
         except Refused:
             raise
         except Exception as error:

@@ -19,7 +19,7 @@ from scrapy.settings import Settings
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import verdict
-from newsarchive.files import make_folder, sweep, sync_folder
+from newsarchive.files import Drafts, make_folder, sweep, sync_folder
 from newsarchive.index import Entry, Index
 from newsarchive.post import Post, render
 from newsarchive.reading import Reader
@@ -169,20 +169,18 @@ class Recovery:
 
     def record(self, name: str, batch: list[Served]) -> None:
         """Record captures of a file, and write the posts of articles, in one transaction."""
-        folders: set[Path] = set()
-        with self.index.transaction():
+        with self.index.transaction(), Drafts() as drafts:
             for served in batch:
                 entry, content = self.entry(name, served)
                 if entry.ending not in AGAIN:
-                    self.keep(entry, content, folders)
-            for folder in folders:
-                sync_folder(folder)
+                    self.keep(entry, content, drafts)
+            drafts.settle()
 
-    def keep(self, entry: Entry, content: bytes, folders: set[Path]) -> None:
+    def keep(self, entry: Entry, content: bytes, drafts: Drafts) -> None:
         """Record an entry, with its post if it has one that is nobody else's."""
         try:
             if content:
-                keep(self.index, self.archive, entry, content, folders)
+                keep(self.index, self.archive, entry, content, drafts)
                 return
         except Refused as refusal:
             entry = Entry(entry.capture, self.publisher, refusal.reason)
@@ -226,11 +224,9 @@ class Recovery:
                 continue
             row = self.index.article(self.publisher, id)
             sweep((self.archive / post).parent)
-            folders: set[Path] = set()
-            with self.index.transaction():
-                keep(self.index, self.archive, entry_of(capture, article), self.post(article), folders)
-                for folder in folders:
-                    sync_folder(folder)
+            with self.index.transaction(), Drafts() as drafts:
+                keep(self.index, self.archive, entry_of(capture, article), self.post(article), drafts)
+                drafts.settle()
             if row and row.lies and row.lies != post:
                 # It has a new name since a capture was found that is older than those known.
                 (self.archive / row.lies).unlink(missing_ok=True)

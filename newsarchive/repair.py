@@ -24,18 +24,11 @@ from scrapy.settings import Settings
 
 from newsarchive.article import Refused
 from newsarchive.capture import Capture
-from newsarchive.files import make_folder, replace_file, sweep, sync_folder
-from newsarchive.index import (
-    SELECT,
-    WITHDRAWN,
-    ArticleRow,
-    Entry,
-    Index,
-    PostTaken,
-    Reading,
-    RunRow,
-    _Row,
-)
+from newsarchive.files import Drafts, make_folder, replace_file, sweep, sync_folder
+from newsarchive.index import ArticleRow, Entry, Index, PostTaken, Reading, Row, RunRow
+from newsarchive.index.opening import opened_for_reading
+from newsarchive.index.row import WITHDRAWN
+from newsarchive.index.schema import SELECT
 from newsarchive.lock import Locked
 from newsarchive.recover import BATCH, Recovery
 from newsarchive.store import entry_of, index_file, run_row
@@ -46,7 +39,6 @@ from newsarchive.verify import (
     amount,
     is_there,
     names_in,
-    opened_for_reading,
     publishers_of,
 )
 from newsarchive.warc import Served, WarcError
@@ -161,14 +153,14 @@ class Repair:
         """Record what the former index can still tell of capture files that are not here: they may come back."""
         number = 0
         there: dict[str, bool] = {}
-        with suppress(sqlite3.DatabaseError), closing(opened_for_reading(aside)) as former, self.index.transaction():
-            for row in map(_Row._make, former.execute(f"{SELECT} ORDER BY file, offset")):
+        with self.index.transaction():
+            for row in former_rows(aside):
                 if not there.setdefault(row.file, is_there(self.archive, row.file)):
                     number += self.taken_over(row)
         if number:
             yield f"index.sqlite: {amount(number, 'capture')} of files that are missing taken over from {aside.name}"
 
-    def taken_over(self, row: _Row) -> bool:
+    def taken_over(self, row: Row) -> bool:
         """Record a capture as the former index had it; tell whether that could be, and it is in no other file."""
         with suppress(ValueError, TypeError):
             capture = row.capture
@@ -253,7 +245,7 @@ class _Careful(Recovery):
             self.known(file)
         return number
 
-    def keep(self, entry: Entry, content: bytes, folders: set[Path]) -> None:
+    def keep(self, entry: Entry, content: bytes, drafts: Drafts) -> None:
         """Record an entry, with its post if nothing is in the way that may be somebody's."""
         with suppress(PostTaken):
             place = self.index.place(entry)
@@ -261,7 +253,7 @@ class _Careful(Recovery):
                 # It stays stale, and is made again with care.
                 self.index.record(entry)
                 return
-        super().keep(entry, content, folders)
+        super().keep(entry, content, drafts)
 
     def is_foreign(self, entry: Entry, post: str, content: bytes) -> bool:
         """Tell whether a file lies where a post belongs that is neither the post nor an older one of ours."""
@@ -293,13 +285,11 @@ class _Careful(Recovery):
             yield f"index.sqlite: what it said of article {id} read again"
             return
         entry, content = self.read_entry(row.capture)
-        folders: set[Path] = set()
-        with self.index.transaction():
+        with self.index.transaction(), Drafts() as drafts:
             foreign = self.is_foreign(entry, row.post, content)
             aside = _put_aside(self.archive, row.post) if foreign else ""
-            super().keep(entry, content, folders)
-            for folder in folders:
-                sync_folder(folder)
+            super().keep(entry, content, drafts)
+            drafts.settle()
         if row.lies and row.lies != row.post:
             self.forget_name(row)
         made = f"{row.post}: made again from {row.capture.file}, offset {row.capture.offset}"
@@ -316,6 +306,12 @@ class _Careful(Recovery):
         with suppress(FileNotFoundError):
             if sha256(file.read_bytes()).hexdigest() == row.sha256:
                 file.unlink()
+
+
+def former_rows(aside: Path) -> Iterator[Row]:
+    """Yield the captures that an index knew, up to where it is damaged."""
+    with suppress(sqlite3.DatabaseError), closing(opened_for_reading(aside)) as former:
+        yield from map(Row._make, former.execute(f"{SELECT} ORDER BY file, offset"))
 
 
 def _move_index_aside(archive: Path) -> Path | None:

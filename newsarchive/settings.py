@@ -42,7 +42,7 @@ DEFAULT_REQUEST_HEADERS = {
     "Accept-Language": "zh-Hant,zh-Hans;q=0.9,zh;q=0.8,*;q=0.5",
 }
 # The newsrooms need not know which listing led to an article.
-REFERRER_POLICY = "no-referrer"
+REFERER_ENABLED = False
 COOKIES_ENABLED = False
 
 # Bounds: the defaults allow 1 GiB and 180 seconds a page.
@@ -53,7 +53,7 @@ REDIRECT_MAX_TIMES = 5
 # Addresses of Chinese words are long, and Scrapy drops those it finds too long without telling the spider.
 URLLENGTH_LIMIT = 0
 # Each response starts as many tasks as this says, and a page yields one article.
-CONCURRENT_ITEMS = 8
+CONCURRENT_ITEMS = 1
 
 # Only the web: a redirect to file: or data: must find nobody to answer it.
 DOWNLOAD_HANDLERS = {"file": None, "data": None, "ftp": None, "s3": None}
@@ -67,14 +67,19 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
+    "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
     "newsarchive.download.OnSiteMiddleware": 50,
     "newsarchive.download.RobotsMiddleware": 100,
     "newsarchive.download.BackOffMiddleware": 560,
+    "newsarchive.whole_body.WholeBodyMiddleware": 590,
     "newsarchive.download.OnSiteRedirectMiddleware": 600,
-    # Below decompression, where bodies are as they came over the wire.
-    "newsarchive.whole_body.WholeBodyMiddleware": 900,
     # Next to the network: whatever is answered is kept before anybody reads it.
     "newsarchive.store.CaptureMiddleware": 1000,
+}
+# Each costs every page its share; nobody here asks how deep a page lies, or copies meta.
+SPIDER_MIDDLEWARES = {
+    "scrapy.spidermiddlewares.depth.DepthMiddleware": None,
+    "scrapy.spidermiddlewares.metacopy.MetaCopyDetectionMiddleware": None,
 }
 EXTENSIONS = {
     "newsarchive.store.Store": 50,

@@ -33,7 +33,7 @@ from scrapy.utils.httpobj import urlparse_cached
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture, verdict
-from newsarchive.files import replace_file, sync_folder
+from newsarchive.files import Drafts
 from newsarchive.index import Entry, Index, Place, PostTaken, Reading, RunRow
 from newsarchive.lock import hold
 from newsarchive.post import path
@@ -53,6 +53,8 @@ CLOCK_TOLERANCE = timedelta(days=1)
 AGAIN = ("pipeline", "capture", "exception", "stopped")
 #: Endings that wait to be recorded before a replay waits for them.
 MOST_WAITING = 500
+#: Endings that are recorded in one transaction; the drafts of their posts are open meanwhile.
+MOST_AT_ONCE = 100
 #: Settings that tell in a WARC file how its responses were asked for.
 TOLD = (
     *("USER_AGENT", "ROBOTSTXT_OBEY", "ROBOTSTXT_USER_AGENT", "DEFAULT_REQUEST_HEADERS", "CONCURRENT_REQUESTS"),
@@ -104,10 +106,10 @@ def run_row(account: Mapping[str, Any]) -> RunRow:
     )
 
 
-def keep(index: Index, archive: Path, entry: Entry, content: bytes, folders: set[Path]) -> Place:
+def keep(index: Index, archive: Path, entry: Entry, content: bytes, drafts: Drafts) -> Place:
     """Write an article's post if the entry's capture is the one to be shown, and record the entry.
 
-    To be called in a transaction; ``folders`` are to be synced before its commit. A post that is the same
+    To be called in a transaction; ``drafts`` are to be settled before its commit. A post that is the same
     already is left alone. Raises OSError if the post cannot be written, Refused ``post-taken`` if it is another
     article's; then nothing is recorded.
     """
@@ -117,11 +119,7 @@ def keep(index: Index, archive: Path, entry: Entry, content: bytes, folders: set
         raise Refused("post-taken", str(error)) from error
     if not place.shown:
         return index.record(entry)
-    file = archive / place.post
-    if not file.exists() or file.read_bytes() != content:
-        replace_file(file, content)
-    # Also where it is the same: whoever wrote it may have been killed before its name was safe.
-    folders.add(file.parent)
+    drafts.write(archive / place.post, content)
     return index.record(entry, sha256(content).hexdigest())
 
 
@@ -285,7 +283,7 @@ class Store:
         """Hand the thread what waits, until nothing does."""
         loop = asyncio.get_running_loop()
         while self.jobs:
-            jobs, self.jobs = self.jobs, []
+            jobs, self.jobs = self.jobs[:MOST_AT_ONCE], self.jobs[MOST_AT_ONCE:]
             try:
                 outcomes: Iterable[Place | Exception] = await loop.run_in_executor(self.thread, self._commit, jobs)
             except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
@@ -300,21 +298,19 @@ class Store:
     def _commit(self, jobs: list[_Job]) -> list[Place | Exception]:
         """Make everything that the jobs need safe, in the order that lets nothing be missing."""
         outcomes: list[Place | Exception] = []
-        folders: set[Path] = set()
         self.writer.sync()
-        with self.index.transaction():
+        with self.index.transaction(), Drafts() as drafts:
             for job in jobs:
                 try:
                     recorded = (
-                        keep(self.index, self.archive, job.entry, job.content, folders)
+                        keep(self.index, self.archive, job.entry, job.content, drafts)
                         if job.entry.reading
                         else self.index.record(job.entry)
                     )
                     outcomes.append(recorded)
                 except (OSError, Refused) as error:
                     outcomes.append(error)
-            for folder in folders:
-                sync_folder(folder)
+            drafts.settle()
         return outcomes
 
     def broken(self, error: Exception, why: str = "storage") -> None:

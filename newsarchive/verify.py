@@ -10,7 +10,7 @@ import random
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -27,14 +27,8 @@ from rich.filesize import decimal
 from newsarchive.address import canonical_url
 from newsarchive.article import Article
 from newsarchive.capture import Capture
-from newsarchive.index import (
-    SELECT,
-    ArticleRow,
-    Index,
-    IndexUnusable,
-    RunRow,
-    _Row,
-)
+from newsarchive.index import ArticleRow, Index, IndexUnusable, RunRow
+from newsarchive.index.opening import without_writers
 from newsarchive.ledger import KEPT
 from newsarchive.post import Post, read, render
 from newsarchive.post import path as path_of
@@ -57,7 +51,6 @@ __all__ = [
     "amount",
     "is_there",
     "names_in",
-    "opened_for_reading",
     "publishers_of",
 ]
 
@@ -149,7 +142,7 @@ def publishers_of(archive: Path) -> list[str]:
     names = {folder.name for folder in folders if folder.is_dir()}
     accounts = map(ACCOUNT_NAME.fullmatch, names_in(archive / "runs"))
     names.update(match["publisher"] for match in accounts if match)
-    with suppress(OSError, IndexUnusable, sqlite3.Error), _unchanged(index_file(archive)) as index:
+    with suppress(OSError, IndexUnusable, sqlite3.Error), Index(index_file(archive), read_only=True) as index:
         names.update(index.publishers())
     return sorted(names)
 
@@ -212,10 +205,10 @@ class Verification:
             # The first run of all is about to make it.
             return
         try:
-            index, now = (opened.enter_context(_unchanged(file)) for _ in range(2))
+            index, now = (opened.enter_context(Index(file, read_only=True)) for _ in range(2))
             told = [_index_problem(_said(problem, file)) for problem in index.check()]
             yield from told
-            if not told or index.db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+            if not told or index.is_readable():
                 self.index, self.now = index, now
         except FileNotFoundError:
             yield _index_problem("is missing")
@@ -227,7 +220,7 @@ class Verification:
         """Yield the capture files that the index knows and the archive lacks."""
         if self.index is None:
             return
-        for name, number in self.index.db.execute("SELECT file, count(*) FROM captures GROUP BY file ORDER BY file"):
+        for name, number in self.index.captured_files():
             publisher = name.split("/")[1] if name.count("/") == 2 else ""
             if is_there(self.archive, name) or (publisher and publisher not in self.publishers):
                 continue
@@ -241,12 +234,8 @@ class Verification:
     def elsewhere(self, name: str) -> bool:
         """Tell whether all captures of a file that is missing lie in files that are there."""
         assert self.now is not None
-        sql = "SELECT file FROM captures WHERE url = ? AND captured = ? AND digest = ? AND file <> ?"
-        for row in map(_Row._make, self.now.db.execute(f"{SELECT} WHERE file = ?", (name,))):
-            others = self.now.db.execute(sql, (row.url, row.captured, row.digest, name))
-            if not any(is_there(self.archive, other) for (other,) in others):
-                return False
-        return True
+        rows = self.now.captures(name)
+        return all(any(is_there(self.archive, other) for other in self.now.copies(row)) for row in rows)
 
     # Captures.
 
@@ -307,9 +296,7 @@ class Verification:
         """Return where a record begins at or before a position, so that damage in between is seen."""
         if not start or not self.index:
             return 0
-        sql = "SELECT max(offset) FROM captures WHERE file = ? AND offset <= ?"
-        (offset,) = self.index.db.execute(sql, (path, start)).fetchone()
-        return offset or 0
+        return self.index.capture_before(path, start)
 
     def piece(
         self, publisher: str, path: str, span: tuple[int, int | None], compared: "_Compared", whole: bool
@@ -332,8 +319,7 @@ class Verification:
     def rows(self, path: str, start: int, end: int | None) -> Iterator["_Found"]:
         """Yield a file's captures between two positions as the index has them."""
         if self.index:
-            sql = f"{SELECT} WHERE file = ? AND offset >= ? AND offset < ? ORDER BY offset"
-            for row in map(_Row._make, self.index.db.execute(sql, (path, start, 1 << 62 if end is None else end))):
+            for row in self.index.captures(path, start, end):
                 one = row.capture
                 said = target(one.url), one.captured, one.status, one.digest, one.kind, one.announced
                 yield _Found(one.offset, row.publisher, *said)
@@ -468,8 +454,7 @@ class Verification:
         if self.now.owner(path):
             return
         with self.quiet(publisher):
-            sql = "SELECT 1 FROM captures WHERE lies = ?"
-            claimed = self.now.owner(path) or self.now.db.execute(sql, (path,)).fetchone()
+            claimed = self.now.owner(path) or self.now.is_former(path)
             if claimed or not (self.archive / path).exists():
                 return
         what = "is the post of no article in the index"
@@ -544,13 +529,8 @@ class Verification:
             yield
             return
         # Posts are renamed within a transaction.
-        address = f"{index_file(self.archive).absolute().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            finally:
-                database.execute("ROLLBACK")
+        with without_writers(index_file(self.archive)):
+            yield
 
 
 class _Found(NamedTuple):
@@ -722,28 +702,6 @@ def _held(file: Path, *, signed: bool = False) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def opened_for_reading(file: Path) -> sqlite3.Connection:
-    """Return a connection that leaves nothing behind when it is the last to be closed."""
-    log = file.with_name(file.name + "-wal").exists()
-    # Readers make a log if there is none, and only who may write takes it away again; who may write also empties a
-    # log that was there before.
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode={'ro' if log else 'rw'}", uri=True)
-    connection.execute("PRAGMA query_only = 1")
-    return connection
-
-
-@contextmanager
-def _unchanged(file: Path) -> Iterator[Index]:
-    """Open an index for reading in a way that leaves its files as they were."""
-    if not file.exists():
-        raise FileNotFoundError(file)
-    with closing(opened_for_reading(file)) as first:
-        with suppress(sqlite3.DatabaseError):
-            first.execute("SELECT 1 FROM sqlite_master").fetchone()
-        with Index(file, read_only=True) as index:
-            yield index
 
 
 def _account_path(row: RunRow) -> str:

@@ -1,21 +1,22 @@
-"""Whether a body came over the wire whole: as long as announced, and compressed data that ends.
+"""Bodies as they were before they were compressed, if they came over the wire whole: as long as announced, and ending.
 
 Scrapy hands a body shorter than its ``Content-Length``, or compressed data that
-ends too early, to the spider as an ordinary page.
+ends too early, to the spider as an ordinary page. Decompressed here, a page is
+decompressed once.
 """
 
 import sys
 import zlib
-from collections.abc import Callable
-from gzip import GzipFile
-from io import BytesIO
-from typing import Self
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 import brotli
+from isal import isal_zlib
 from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.retry import get_retry_request
-from scrapy.http import Response
+from scrapy.http import Response, TextResponse
+from scrapy.responsetypes import responsetypes
 
 from newsarchive.article import Refused
 from newsarchive.page import MAX_SIZE
@@ -29,8 +30,19 @@ else:
 __all__ = ["WholeBodyMiddleware"]
 
 
+#: zlib's notation for gzip, whose checksum is verified.
+GZIP_WINDOW = 31
+
+
+class Cut(ValueError):
+    """Says what a body lacks."""
+
+
 class WholeBodyMiddleware:
-    """Asks again for a body that arrived cut short, and refuses it if it stays so."""
+    """Decompresses bodies; asks again for one that arrived cut short, and refuses it if it stays so.
+
+    Takes the place of Scrapy's ``HttpCompressionMiddleware``.
+    """
 
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
@@ -43,16 +55,18 @@ class WholeBodyMiddleware:
     def process_response(self, request: Request, response: Response) -> Request | Response:
         """Return a whole response, or a request to try again.
 
-        Raises Refused ``truncated`` when tries are used up, ``undecodable`` for an encoding nobody asked for.
+        Raises Refused ``truncated`` when tries are used up, ``undecodable`` for an encoding nobody asked for, and
+        ``too-large`` for more than a page may have.
         """
         encodings = content_encodings(response)
         if request.method == "HEAD" or response.status in (204, 304):
             return response
-        if unknown := [encoding for encoding in encodings if encoding not in ENDS]:
+        if unknown := [encoding for encoding in encodings if encoding not in DECODE]:
             raise Refused("undecodable", f"Content-Encoding: {', '.join(unknown)}")
-        missing = lack(response, encodings)
-        if not missing:
-            return response
+        try:
+            return whole(response, encodings)
+        except Cut as cut:
+            missing = str(cut)
         spider = self.crawler.spider
         if spider and self.crawler.settings.getbool("RETRY_ENABLED"):
             again = get_retry_request(request, spider=spider, reason="truncated")
@@ -69,77 +83,93 @@ def content_encodings(response: Response) -> list[str]:
     return [name for encoding in stated.split(",") if (name := encoding.strip()) not in ("", "identity")]
 
 
-def lack(response: Response, encodings: list[str]) -> str:
-    """Return what a body lacks of what its headers promise; empty if it is whole."""
-    promised = (response.headers.get("Content-Length") or b"").decode("latin-1").strip()
-    if promised.isdecimal() and len(response.body) < int(promised):
-        return f"{len(response.body)} of {promised} bytes"
-    if response.body and encodings and not ENDS[encodings[-1]](response.body):
-        return f"{encodings[-1]} data that does not end, {len(response.body)} bytes"
-    return ""
+def whole(response: Response, encodings: list[str]) -> Response:
+    """Return a response with its body decompressed; raise Cut for what it lacks of what its headers promise."""
+    body, promised = response.body, (response.headers.get("Content-Length") or b"").decode("latin-1").strip()
+    if promised.isdecimal() and len(body) < int(promised):
+        raise Cut(f"{len(body)} of {promised} bytes")
+    if not encodings:
+        return response
+    for encoding in reversed(encodings if body else []):
+        size = len(body)
+        try:
+            body = DECODE[encoding](body)
+        except ERRORS as error:
+            raise Cut(f"{encoding} data that does not end, {size} bytes") from error
+    headers = response.headers.copy()
+    del headers["Content-Encoding"]
+    kind = responsetypes.from_args(headers=headers, url=response.url, body=body)
+    more = {"encoding": None} if issubclass(kind, TextResponse) else {}
+    return response.replace(cls=kind, headers=headers, body=body, **more)
 
 
 #: Bytes decompressed at a time.
 PIECE = 1 << 20
 
 
-def _gzip_ends(body: bytes) -> bool:
-    data, size = GzipFile(fileobj=BytesIO(body)), 0
+def _inflated(pieces: Iterator[bytes]) -> bytes:
+    """Return pieces as one; raise Refused ``too-large`` for more than a page may have."""
+    taken, size = [], 0
+    for piece in pieces:
+        taken.append(piece)
+        size += len(piece)
+        if size > MAX_SIZE:
+            raise Refused("too-large", f"more than {MAX_SIZE} bytes when decompressed")
+    return b"".join(taken)
+
+
+def _gunzip(data: bytes) -> Iterator[bytes]:
+    while data:
+        yield from _inflate(data, isal_zlib.decompressobj(GZIP_WINDOW), rest := bytearray())
+        # Members may follow one another, and zeros may pad the last.
+        data = bytes(rest).lstrip(b"\0")
+
+
+def _deflated(data: bytes) -> bytes:
+    """Return decompressed data; servers send it with zlib's frame or without."""
     try:
-        while size <= MAX_SIZE and (piece := data.read(PIECE)):
-            size += len(piece)
-    except (EOFError, OSError, zlib.error):
-        return False
-    return True
+        return _inflated(_inflate(data, zlib.decompressobj(zlib.MAX_WBITS)))
+    except (zlib.error, Cut):
+        return _inflated(_inflate(data, zlib.decompressobj(-zlib.MAX_WBITS)))
 
 
-def _deflate_ends(body: bytes) -> bool:
-    return _inflates(body, zlib.MAX_WBITS) or _inflates(body, -zlib.MAX_WBITS)
+def _inflate(data: bytes, inflater: Any, rest: bytearray | None = None) -> Iterator[bytes]:
+    while not inflater.eof:
+        piece = inflater.decompress(data, PIECE)
+        data = inflater.unconsumed_tail
+        if not piece and not data and not inflater.eof:
+            raise Cut("it does not end")
+        yield piece
+    if rest is not None:
+        rest += inflater.unused_data
 
 
-def _inflates(body: bytes, window: int) -> bool:
-    """Tell whether compressed data is whole; more of it than a page may have is not looked at."""
-    inflater, size, data = zlib.decompressobj(window), 0, body
-    try:
-        while data and not inflater.eof and size <= MAX_SIZE:
-            size += len(inflater.decompress(data, PIECE))
-            data = inflater.unconsumed_tail
-    except zlib.error:
-        return False
-    return inflater.eof or size > MAX_SIZE
+def _unbrotli(data: bytes) -> Iterator[bytes]:
+    decoder = brotli.Decompressor()
+    while not decoder.is_finished():
+        piece = decoder.process(data, output_buffer_limit=PIECE)
+        if not piece and not data:
+            raise Cut("it does not end")
+        data = b""
+        yield piece
 
 
-def _brotli_ends(body: bytes) -> bool:
-    decoder, size, data = brotli.Decompressor(), 0, body
-    try:
-        while not decoder.is_finished() and size <= MAX_SIZE:
-            piece = decoder.process(data, output_buffer_limit=PIECE)
-            if not piece and not data:
-                return False
-            size, data = size + len(piece), b""
-    except brotli.error:
-        return False
-    return True
+def _unzstd(data: bytes) -> Iterator[bytes]:
+    decoder = zstd.ZstdDecompressor()
+    while not decoder.eof:
+        piece = decoder.decompress(data, PIECE)
+        if not piece and not data:
+            raise Cut("it does not end")
+        data = b""
+        yield piece
 
 
-def _zstd_ends(body: bytes) -> bool:
-    decoder, size, data = zstd.ZstdDecompressor(), 0, body
-    try:
-        while not decoder.eof and size <= MAX_SIZE:
-            piece = decoder.decompress(data, PIECE)
-            if not piece and not data:
-                return False
-            size, data = size + len(piece), b""
-    except zstd.ZstdError:
-        return False
-    return True
-
-
-#: Tells for each encoding that is asked for whether data ends where it should.
-ENDS: dict[str, Callable[[bytes], bool]] = {
-    "gzip": _gzip_ends,
-    "x-gzip": _gzip_ends,
-    "deflate": _deflate_ends,
-    "br": _brotli_ends,
-    "zstd": _zstd_ends,
+#: Undoes each encoding that is asked for, and raises one of ERRORS for data that does not end where it should.
+DECODE: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: _inflated(_gunzip(data)),
+    "x-gzip": lambda data: _inflated(_gunzip(data)),
+    "deflate": _deflated,
+    "br": lambda data: _inflated(_unbrotli(data)),
+    "zstd": lambda data: _inflated(_unzstd(data)),
 }
+ERRORS: tuple[type[Exception], ...] = (Cut, isal_zlib.error, zlib.error, brotli.error, zstd.ZstdError)  # type: ignore[assignment]

@@ -16,7 +16,7 @@ from scrapy.utils.test import get_crawler
 from newsarchive.article import Refused
 from newsarchive.download import BackOffMiddleware, OnSiteMiddleware, retry_after
 from newsarchive.page import MAX_SIZE
-from newsarchive.whole_body import ENDS, PIECE, content_encodings, lack, zstd
+from newsarchive.whole_body import DECODE, PIECE, Cut, content_encodings, whole, zstd
 from spiders.cna import CnaSpider
 
 BODY = os.urandom(500) * 20
@@ -29,20 +29,38 @@ ENCODERS = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENDS)
+def answer(body: bytes, encoding: str, **headers: str) -> Response:
+    named = {"Content-Encoding": encoding, "Content-Type": "text/html", **headers}
+    return Response("http://www.cna.com.tw/", body=body, headers=named)
+
+
+@pytest.mark.parametrize("encoding", DECODE)
 def test_every_cut_is_noticed(encoding: str) -> None:
-    whole = ENCODERS[encoding](BODY)
-    ends = ENDS[encoding]
-    assert ends(whole)
-    assert not [cut for cut in range(1, len(whole)) if ends(whole[:cut])]
+    compressed = ENCODERS[encoding](BODY)
+    found = whole(answer(compressed, encoding), [encoding])
+    assert (found.body, "Content-Encoding" in found.headers) == (BODY, False)
+    for cut in range(1, len(compressed)):
+        with pytest.raises(Cut):
+            whole(answer(compressed[:cut], encoding), [encoding])
 
 
-@pytest.mark.parametrize("encoding", ENDS)
+@pytest.mark.parametrize("encoding", DECODE)
 def test_what_is_too_large_is_not_unpacked(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = ENCODERS[encoding](bytes(8 * MAX_SIZE))
     monkeypatch.setattr("newsarchive.whole_body.MAX_SIZE", 2 * PIECE)
-    assert ENDS[encoding](bomb)
-    assert ENDS[encoding](bomb[: len(bomb) // 2])
+    for body in (bomb, bomb[: len(bomb) // 2]):
+        with pytest.raises(Refused, match="too-large"):
+            whole(answer(body, encoding), [encoding])
+
+
+def test_members_padding_and_layers() -> None:
+    two = gzip.compress(BODY) + gzip.compress(BODY) + bytes(7)
+    assert whole(answer(two, "gzip"), ["gzip"]).body == BODY + BODY
+    assert whole(answer(brotli.compress(two), "gzip, br"), ["gzip", "br"]).body == BODY + BODY
+    assert whole(answer(b"", "gzip"), ["gzip"]).body == b""
+    assert isinstance(whole(answer(gzip.compress(b"<html>"), "gzip"), ["gzip"]), HtmlResponse)
+    with pytest.raises(Cut):
+        whole(answer(gzip.compress(BODY) + b"junk", "gzip"), ["gzip"])
 
 
 @pytest.mark.parametrize(
@@ -64,9 +82,14 @@ def test_content_encodings(headers: dict[str, str], told: list[str]) -> None:
     ("length", "told"),
     [("4", ""), ("3", ""), ("5", "4 of 5 bytes"), ("", ""), ("x", ""), ("-9", ""), ("٥", ""), (" 5 ", "4 of 5 bytes")],
 )
-def test_lack(length: str, told: str) -> None:
+def test_announced_length(length: str, told: str) -> None:
     response = Response("http://www.cna.com.tw/", body=b"body", headers={"Content-Length": length})
-    assert lack(response, []) == told
+    try:
+        assert whole(response, []) is response
+        found = ""
+    except Cut as cut:
+        found = str(cut)
+    assert found == told
 
 
 @pytest.mark.parametrize(

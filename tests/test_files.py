@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from newsarchive.files import create_file, make_folder, replace_file, sweep
+from newsarchive.files import Drafts, create_file, make_folder, replace_file, sweep
 from newsarchive.lock import Locked, hold
 
 CHECKOUT = Path(__file__).parents[1]
@@ -124,3 +124,40 @@ except Locked as error:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+def test_drafts_become_files_together(tmp_path: Path) -> None:
+    one, two = tmp_path / "a/one.md", tmp_path / "b/two.md"
+    replace_file(one, b"old")
+    with Drafts() as drafts:
+        drafts.write(one, b"new")
+        drafts.write(two, b"two")
+        # What was on disk before is not what will be: the last one counts.
+        drafts.write(one, b"old")
+        assert (one.read_bytes(), two.exists()) == (b"old", False)
+        drafts.settle()
+    assert (one.read_bytes(), two.read_bytes()) == (b"old", b"two")
+    assert {path.stat().st_mode & 0o777 for path in (one, two)} == {0o644}
+    assert [len(list(path.parent.iterdir())) for path in (one, two)] == [1, 1]
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "os.fchmod", "pathlib.Path.replace"])
+def test_drafts_that_fail_leave_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    one, two = tmp_path / "one.md", tmp_path / "two.md"
+    one.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def settle() -> None:
+        with Drafts() as drafts:
+            drafts.write(one, b"new")
+            drafts.write(two, b"new")
+            drafts.settle()
+
+    make_folder(tmp_path)
+    monkeypatch.setattr(step, fail)
+    with pytest.raises(OSError, match="No space"):
+        settle()
+    monkeypatch.undo()
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("one.md", b"old")]

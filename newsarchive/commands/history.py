@@ -190,25 +190,15 @@ def spellings(url: str) -> Iterator[str]:
         yield re.sub("^https?", lambda scheme: "https" if scheme[0] == "http" else "http", address)
 
 
-#: Addresses at which an article was read, that its pages name, or that redirect to one of those.
-ADDRESSES = """WITH RECURSIVE known(url) AS (
- SELECT url FROM captures WHERE publisher = ?1 AND id = ?2
- UNION SELECT canonical FROM captures WHERE publisher = ?1 AND id = ?2 AND canonical IS NOT NULL
- UNION SELECT captures.url FROM known JOIN captures ON captures.target = known.url AND captures.publisher = ?1
-) SELECT url FROM known ORDER BY url"""
-ENDINGS = """SELECT ending, target, captured FROM captures WHERE url = ?
- ORDER BY captured DESC, file DESC, offset DESC"""
-
-
 def addresses(index: Index, row: ArticleRow) -> Iterator[Address]:
     """Yield the addresses that an article is known by."""
-    for (url,) in index.db.execute(ADDRESSES, (row.publisher, row.id)).fetchall():
-        endings = index.db.execute(ENDINGS, (url,)).fetchall()
-        if not endings:
+    for url in index.addresses_of(row.publisher, row.id):
+        captures = index.captures_of(url)
+        if not captures:
             yield Address(url)
             continue
-        (ending, target), lasting = next(groupby(endings, key=lambda row: row[:2]))
-        times = [datetime.fromisoformat(captured) for _, _, captured in lasting]
+        (ending, target), lasting = next(groupby(captures, key=lambda row: (row.ending, row.target)))
+        times = [one.capture.captured for one in lasting]
         yield Address(url, ending, target, since=times[-1], last=times[0])
 
 

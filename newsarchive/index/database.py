@@ -1,67 +1,62 @@
-"""The index: what the archive holds, in SQLite; the commit of its transaction is what "stored" means.
-
-Everything in it follows from the captures and is rebuilt from them; it is never
-the only copy of anything. Of each capture it keeps what the capture was last
-recorded to say, and every table follows from that: in whatever order captures
-are recorded, how often, and by how many processes, the tables end up equal.
-
-Three rules say what follows:
-
-- An article's captures, in the order of (captured, file, offset), fall into
-  groups that read alike. A revision is the first capture of a group, and the
-  post is made from the newest. The post's name is the one that the reading of
-  the article's first capture gives.
-- Recorded again, a capture says what it says now. If it said something of an
-  article before and says nothing now, that reading is withdrawn: it no longer
-  counts, unless none is left that does. So a parser that learns to refuse a
-  notice brings back the text that the notice had replaced, and a parser that
-  got worse removes no article.
-- An address belongs to the article of the newest reading that asked for it, or
-  named it as canonical. Its ending is that of its newest capture.
-
-The one table of facts is ``captures``: a row per capture with its reading, and
-three marks that follow from the others (``first``, ``revision``, ``shown``).
-``articles``, ``revisions`` and ``addresses`` are views of it, so they cannot
-say anything else. What does not follow from captures is what lies on disk:
-``sha256``, ``lies`` and ``outdated``, in the row of the capture of which the
-article's post was made.
-"""
+"""The index as an object: one connection to its file, what it is told, and what it is asked."""
 
 import errno
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from newsarchive.capture import Capture
-from newsarchive.spelling import well_formed
+from newsarchive.index.facts import (
+    AddressRow,
+    ArticleRow,
+    Entry,
+    IndexUnusable,
+    Place,
+    PostTaken,
+    RevisionRow,
+    RunRow,
+)
+from newsarchive.index.opening import opened, opened_for_reading
+from newsarchive.index.row import (
+    CURRENT,
+    RECORDED,
+    SILENT,
+    WITHDRAWN,
+    Row,
+    articles_of,
+    as_text,
+    as_time,
+    as_utf8,
+    moment,
+    order,
+    place_of,
+    row_of,
+    settled,
+    updated,
+    weight,
+)
+from newsarchive.index.schema import (
+    APPLICATION,
+    BEST,
+    COLUMNS,
+    NAMES,
+    NEWEST,
+    SCHEMA,
+    SELECT,
+    STALE,
+    UPSERT,
+    VERSION,
+)
 
-__all__ = [
-    "AddressRow",
-    "ArticleRow",
-    "Entry",
-    "Index",
-    "IndexUnusable",
-    "Place",
-    "PostTaken",
-    "Reading",
-    "RevisionRow",
-    "RunRow",
-]
+__all__ = ["Index"]
 
-#: "news" in ASCII: what SQLite keeps in a file to tell whose it is.
-APPLICATION = 0x6E657773
-VERSION = 1
 #: The first SQLite with strict tables.
 OLDEST = (3, 37)
-#: Seconds that an opening or a transaction waits for another process.
-PATIENCE = 30
 #: KiB of the file that are kept in memory; the system keeps the rest.
 CACHE = 16 * 1024
 #: Bytes that the log of transactions may keep on disk once they are in the file.
@@ -69,261 +64,31 @@ LOG = 64 * 2**20
 #: Redirects that are followed from an address to its article.
 HOPS = 10
 
-#: What a capture says of an article: nothing; nothing any more; what it says. The greater one counts.
-SILENT, WITHDRAWN, CURRENT = range(3)
-
-#: What is true of the capture that an article shows if the post on disk is not known to be made of it as it reads now.
-STALE = "shown = 1 AND reads = 2 AND (sha256 IS NULL OR lies IS NOT NULL OR outdated = 1)"
-
-SCHEMA = (
-    """CREATE TABLE captures (
- file TEXT NOT NULL, offset INTEGER NOT NULL, url TEXT NOT NULL, captured TEXT NOT NULL, status INTEGER NOT NULL,
- digest TEXT NOT NULL, kind TEXT NOT NULL, announced TEXT,
- publisher TEXT NOT NULL, ending TEXT NOT NULL, target TEXT NOT NULL,
- id TEXT, canonical TEXT, title TEXT, published TEXT, post TEXT, fingerprint TEXT, reads INTEGER NOT NULL,
- first INTEGER NOT NULL, revision INTEGER NOT NULL, shown INTEGER NOT NULL,
- sha256 BLOB, lies TEXT, outdated INTEGER NOT NULL,
- PRIMARY KEY (file, offset),
- CHECK ((id IS NULL) = (reads = 0)),
- CHECK (reads > 0 OR NOT (first OR revision OR shown OR outdated)),
- CHECK (sha256 IS NOT NULL OR NOT (lies IS NOT NULL OR outdated))
-) STRICT""",
-    "CREATE INDEX by_url ON captures (url, reads, captured)",
-    "CREATE INDEX by_canonical ON captures (canonical, reads, captured) WHERE canonical IS NOT NULL",
-    "CREATE INDEX by_article ON captures (publisher, id, reads, captured) WHERE id IS NOT NULL",
-    "CREATE UNIQUE INDEX shown ON captures (publisher, id) WHERE shown = 1",
-    "CREATE UNIQUE INDEX named ON captures (post) WHERE first = 1",
-    f"CREATE INDEX stale ON captures (publisher, id) WHERE {STALE}",
-    "CREATE TABLE files (file TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    """CREATE TABLE runs (
- run TEXT NOT NULL PRIMARY KEY, publisher TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, status TEXT NOT NULL,
- counts TEXT NOT NULL
-) STRICT, WITHOUT ROWID""",
-    """CREATE VIEW articles AS
- SELECT shown.publisher, shown.id, coalesce(shown.canonical, shown.url) AS url, shown.title, shown.published,
- named.post, shown.file, shown.offset, shown.reads = 1 AS withdrawn
- FROM captures AS shown JOIN captures AS named
- ON named.publisher = shown.publisher AND named.id = shown.id AND named.first = 1 WHERE shown.shown = 1""",
-    """CREATE VIEW revisions AS
- SELECT publisher, id, captured, file, offset, coalesce(canonical, url) AS url, title, published, fingerprint
- FROM captures WHERE revision = 1""",
-    """CREATE VIEW addresses AS
- WITH named AS (
- SELECT url, reads, captured, file, offset, publisher, id FROM captures
- UNION ALL
- SELECT canonical, reads, captured, file, offset, publisher, id FROM captures WHERE canonical IS NOT NULL
- ), best AS (
- SELECT *, row_number() OVER (PARTITION BY url ORDER BY reads DESC, captured DESC, file DESC, offset DESC) AS place
- FROM named
- ), newest AS (
- SELECT *, row_number() OVER (PARTITION BY url ORDER BY captured DESC, file DESC, offset DESC) AS place FROM captures
- )
- SELECT best.url, coalesce(newest.ending, '') AS ending, newest.captured, coalesce(newest.target, '') AS target,
- iif(best.id IS NULL, '', best.publisher) AS publisher, coalesce(best.id, '') AS id
- FROM best LEFT JOIN newest ON newest.url = best.url AND newest.place = 1 WHERE best.place = 1""",
-)
-NAMES = {re.split(r"[ (]+", statement.replace("UNIQUE ", ""))[2] for statement in SCHEMA}
-
-
-class IndexUnusable(ValueError):
-    """Says which file cannot be used as an index, why, and what to do."""
-
-    def __init__(self, file: Path, problem: str, remedy: str = "") -> None:
-        remedy = remedy or "move it away and run `scrapy verify --repair`, which rebuilds it from the captures"
-        super().__init__(f"{file} {problem}: {remedy}")
-
-
-class PostTaken(ValueError):
-    """Says that two articles would have one post; nothing of the second is recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a capture says of an article."""
-
-    #: Name of the publisher's spider.
-    publisher: str
-    #: The publisher's own identifier.
-    id: str
-    #: Canonical address.
-    url: str
-    #: Headline.
-    title: str
-    #: First publication, aware.
-    published: datetime
-    #: Path of a post below the archive folder, as this reading would name it.
-    post: str
-    #: What tells revisions apart: equal for two readings that differ only in what is no revision.
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is to be recorded of one capture."""
-
-    capture: Capture
-    #: Whose capture it is.
-    publisher: str
-    #: How it ended: ``article``, ``redirect``, ``status-404``, ``listing``, ``robots``, a reason to refuse; or nothing.
-    ending: str
-    #: Absolute address to which a redirect leads; else empty.
-    target: str = ""
-    #: What it says of an article, if it is one's.
-    reading: Reading | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a capture stands among those of its article."""
-
-    #: A new article; new revisions, at the end or between older ones; neither.
-    ending: Literal["stored", "revised", "unchanged"]
-    #: Path of the article's post below the archive folder; empty for a capture without reading.
-    post: str
-    #: Whether the post is to be made from this capture: it is the first one of the newest revision.
-    shown: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ArticleRow:
-    """What the index holds of an article."""
-
-    publisher: str
-    id: str
-    #: Canonical address, as its newest revision says it; so are title and published.
-    url: str
-    title: str
-    published: datetime
-    #: Path at which the post belongs.
-    post: str
-    #: The capture from which the post is to be made.
-    capture: Capture
-    #: SHA-256 of the post on disk as it was told; empty if none is known to lie there.
-    sha256: str
-    #: Path at which the post on disk lies: ``post``, or an older name; empty if none is known to lie there.
-    lies: str
-    #: Whether the post on disk is not known to be made of ``capture``, as it reads now, at ``post``.
-    stale: bool
-    #: Whether no capture reads as the article any more: its post stays as it is.
-    withdrawn: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RevisionRow:
-    """One state of an article's text."""
-
-    #: The first capture that shows it.
-    capture: Capture
-    url: str
-    title: str
-    published: datetime
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class AddressRow:
-    """What the index holds of an address."""
-
-    url: str
-    #: How its newest capture ended, and when it was made; empty and None if the address was only named as canonical.
-    ending: str
-    captured: datetime | None
-    #: Where its newest capture leads if that is a redirect; else empty.
-    target: str
-    #: The article that it belongs to, redirects followed; both empty if none is known.
-    publisher: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One execution of a spider."""
-
-    #: Name of the run: ``20261120T050125Z-1f2e3d4c``.
-    run: str
-    publisher: str
-    started: datetime
-    #: None if it has not ended, or was killed.
-    ended: datetime | None = None
-    #: How it ended; empty if it has not.
-    status: str = ""
-    counts: Mapping[str, int] | None = None
-
-
-class _Row(NamedTuple):
-    """A row of ``captures``; times as text, flags as 0 and 1."""
-
-    file: str
-    offset: int
-    url: str
-    captured: str
-    status: int
-    digest: str
-    kind: str
-    announced: str | None
-    publisher: str
-    ending: str
-    target: str
-    # The reading. Its canonical address is None where it is the one that was asked.
-    id: str | None = None
-    canonical: str | None = None
-    title: str | None = None
-    published: str | None = None
-    post: str | None = None
-    fingerprint: str | None = None
-    reads: int = SILENT
-    # What follows from the article's other captures.
-    first: int = 0
-    revision: int = 0
-    shown: int = 0
-    # What lies on disk: the post made of this capture, and where if not at the article's post; by its former reading?
-    sha256: bytes | None = None
-    lies: str | None = None
-    outdated: int = 0
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """Return what tells the capture from all others."""
-        return self.file, self.offset
-
-    @property
-    def article(self) -> tuple[str, str] | None:
-        """Return the key of the article that the capture says something of."""
-        return None if self.id is None else (self.publisher, self.id)
-
-    @property
-    def capture(self) -> Capture:
-        """Return the capture."""
-        captured, announced = datetime.fromisoformat(self.captured), _time(self.announced)
-        return Capture(self.file, self.offset, self.url, captured, self.status, self.digest, self.kind, announced)
-
-
-#: How many columns say what was recorded, and which of them are the reading.
-RECORDED = _Row._fields.index("first")
-READING = _Row._fields[_Row._fields.index("id") : _Row._fields.index("reads")]
-COLUMNS = ", ".join(_Row._fields)
-SELECT = f"SELECT {COLUMNS} FROM captures"
-BEST = "ORDER BY reads DESC, captured DESC, file DESC, offset DESC LIMIT 1"
-NEWEST = "ORDER BY captured DESC, file DESC, offset DESC LIMIT 1"
-UPSERT = (
-    f"INSERT INTO captures ({COLUMNS}) VALUES ({', '.join('?' * len(_Row._fields))}) ON CONFLICT (file, offset) "
-    f"DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _Row._fields[2:])}"
-)
-
 
 class _Plan(NamedTuple):
     """What recording an entry comes to."""
 
     place: Place
     #: The row to be written, marks included.
-    row: _Row
+    row: Row
     #: The row as it is; None if the capture is new.
-    known: _Row | None
+    known: Row | None
     #: The captures of each article that is touched as they are to be, in order; None if only ``row`` changes.
-    lines: list[list[_Row]] | None = None
+    lines: list[list[Row]] | None = None
 
 
 NOTHING = Place("unchanged", "", False)
+#: Captures of an address at a time with a digest. Saying what `reads` may be lets SQLite use the index of all three.
+EXACT = "url = ? AND reads IN (0, 1, 2) AND captured = ? AND digest = ?"
+#: Addresses at which an article was read, that its pages name, or that redirect to one of those.
+ADDRESSES = """WITH RECURSIVE known(url) AS (
+ SELECT url FROM captures WHERE publisher = ?1 AND id = ?2
+ UNION SELECT canonical FROM captures WHERE publisher = ?1 AND id = ?2 AND canonical IS NOT NULL
+ UNION SELECT captures.url FROM known JOIN captures
+ ON captures.target = known.url AND captures.target <> '' AND captures.publisher = ?1
+) SELECT url FROM known ORDER BY url"""
+#: What sorts behind every position in a file.
+END = (1 << 63) - 1
 
 
 class Index:
@@ -345,11 +110,8 @@ class Index:
             file.parent.mkdir(parents=True, exist_ok=True)
         elif not file.exists():
             raise FileNotFoundError(errno.ENOENT, "no index", str(file))
-        address = f"{file.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         try:
-            self.db = sqlite3.connect(
-                address, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-            )
+            self.db = opened_for_reading(file) if read_only else opened(file, "mode=rwc")
         except sqlite3.DatabaseError as error:
             raise self._told(error) from error
         try:
@@ -430,10 +192,10 @@ class Index:
             self._made(row, made)
         return place
 
-    def _write_lines(self, row: _Row, known: _Row | None, lines: list[list[_Row]]) -> None:
+    def _write_lines(self, row: Row, known: Row | None, lines: list[list[Row]]) -> None:
         """Write a row and the marks of all captures of its articles."""
         # No two captures may bear a mark at any moment.
-        for article in _articles(row, known):
+        for article in articles_of(row, known):
             self._run(
                 "UPDATE captures SET first = 0, revision = 0, shown = 0 WHERE publisher = ? AND id = ? "
                 "AND (first OR revision OR shown)",
@@ -448,7 +210,7 @@ class Index:
                 *one.key,
             )
 
-    def _made(self, row: _Row, sha256: bytes) -> None:
+    def _made(self, row: Row, sha256: bytes) -> None:
         """Keep that an article's post lies on disk, made of this capture and no other."""
         self._run(
             "UPDATE captures SET sha256 = NULL, lies = NULL, outdated = 0 "
@@ -469,13 +231,15 @@ class Index:
     def run_ended(self, run: str, ended: datetime, status: str, counts: Mapping[str, int]) -> None:
         """Record how a run that had started ended, and what it counted."""
         counted = json.dumps(counts, sort_keys=True)
-        self._run("UPDATE runs SET ended = ?, status = ?, counts = ? WHERE run = ?", _text(ended), status, counted, run)
+        self._run(
+            "UPDATE runs SET ended = ?, status = ?, counts = ? WHERE run = ?", as_text(ended), status, counted, run
+        )
 
     def run_recorded(self, row: RunRow) -> None:
         """Record a run as it was reported, in place of what was recorded of it."""
         counted = json.dumps(row.counts or {}, sort_keys=True)
-        ended = row.ended and _text(row.ended)
-        values = (row.run, row.publisher, _text(row.started), ended, row.status, counted)
+        ended = row.ended and as_text(row.ended)
+        values = (row.run, row.publisher, as_text(row.started), ended, row.status, counted)
         self._run("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", *values)
 
     # Where a capture stands.
@@ -483,20 +247,20 @@ class Index:
     def _plan(self, entry: Entry) -> _Plan:
         """Return what recording an entry comes to."""
         known = self._row(f"{SELECT} WHERE file = ? AND offset = ?", entry.capture.file, entry.capture.offset)
-        row = _row(entry)
+        row = row_of(entry)
         if known:
-            row = _after(known, row)
+            row = updated(known, row)
             if row[:RECORDED] == known[:RECORDED]:
                 return _Plan(self._standing(known), known, known)
-        if not _articles(row, known):
+        if not articles_of(row, known):
             return _Plan(NOTHING, row, known)
         return (None if known else self._appended(row)) or self._inserted(row, known)
 
-    def _standing(self, known: _Row) -> Place:
+    def _standing(self, known: Row) -> Place:
         """Return the place of a capture that says what it said."""
         return Place("unchanged", self._post(known), bool(known.shown)) if known.reads == CURRENT else NOTHING
 
-    def _post(self, row: _Row) -> str:
+    def _post(self, row: Row) -> str:
         """Return the post of the article of a reading that counts."""
         if row.first:
             return str(row.post)
@@ -504,39 +268,39 @@ class Index:
         (post,) = self._one(f"{sql} ORDER BY captured, file, offset LIMIT 1", row.publisher, row.id, row.reads)
         return str(post)
 
-    def _appended(self, row: _Row) -> _Plan | None:
+    def _appended(self, row: Row) -> _Plan | None:
         """Return what a new capture comes to that is the newest of its article; None if it is not."""
         newest = self._row(f"{SELECT} WHERE publisher = ? AND id = ? {BEST}", row.publisher, row.id)
         if newest is None:
             self._free([row])
             return _Plan(Place("stored", str(row.post), True), row._replace(first=1, revision=1, shown=1), None)
-        if newest.reads != CURRENT or _moment(newest) > _moment(row):
+        if newest.reads != CURRENT or moment(newest) > moment(row):
             return None
         post = self._post(newest)
         if newest.fingerprint == row.fingerprint:
             return _Plan(Place("unchanged", post, False), row, None)
         return _Plan(Place("revised", post, True), row._replace(revision=1, shown=1), None)
 
-    def _inserted(self, row: _Row, known: _Row | None) -> _Plan:
+    def _inserted(self, row: Row, known: Row | None) -> _Plan:
         """Return what a capture comes to among others, from all captures of the articles that it touches."""
         lines, place = [], NOTHING
-        for article in _articles(row, known):
+        for article in articles_of(row, known):
             before = self._line(*article)
             line = [one for one in before if one.key != row.key]
-            after = _settled([*line, row] if row.article == article else line, before)
+            after = settled([*line, row] if row.article == article else line, before)
             if row.article == article:
                 row = next(one for one in after if one.key == row.key)
-                place = _place(before, after, row) if row.reads == CURRENT else NOTHING
+                place = place_of(before, after, row) if row.reads == CURRENT else NOTHING
             lines.append(after)
         self._free([line[0] for line in lines if line])
         return _Plan(place, row, known, lines)
 
-    def _line(self, publisher: str, id: str) -> list[_Row]:
+    def _line(self, publisher: str, id: str) -> list[Row]:
         """Return what all captures say or said of an article, in order; those that count come first."""
         rows = self._all(f"{SELECT} WHERE publisher = ? AND id = ?", publisher, id)
-        return sorted(map(_Row._make, rows), key=_order)
+        return sorted(map(Row._make, rows), key=order)
 
-    def _free(self, named: list[_Row]) -> None:
+    def _free(self, named: list[Row]) -> None:
         """Raise PostTaken if a post that articles are to have is another one's."""
         owners = {(row.publisher, row.id): row.post for row in named}
         for row in named:
@@ -550,13 +314,13 @@ class Index:
 
     def article(self, publisher: str, id: str) -> ArticleRow | None:
         """Return what is held of an article; None if nothing is."""
-        row = self._row(f"{SELECT} WHERE publisher = ? AND id = ? AND shown = 1", publisher, _utf8(id))
+        row = self._row(f"{SELECT} WHERE publisher = ? AND id = ? AND shown = 1", publisher, as_utf8(id))
         return row and self._article(row)
 
     def articles(self, publisher: str) -> Iterator[ArticleRow]:
         """Yield the articles of a publisher by their ids."""
         for row in self._each(f"{SELECT} WHERE publisher = ? AND shown = 1 ORDER BY id", publisher):
-            yield self._article(_Row._make(row))
+            yield self._article(Row._make(row))
 
     def owner(self, post: str) -> tuple[str, str] | None:
         """Return the publisher and id of the article that has a post; None if none has."""
@@ -565,7 +329,11 @@ class Index:
         )
         return found
 
-    def _article(self, shown: _Row) -> ArticleRow:
+    def is_former(self, post: str) -> bool:
+        """Tell whether the post of an article lies at a path that is its post no more."""
+        return self._one("SELECT 1 FROM captures WHERE lies = ? LIMIT 1", post) is not None
+
+    def _article(self, shown: Row) -> ArticleRow:
         """Return an article by the row of the capture that it shows."""
         post, made = self._post(shown), shown
         if shown.sha256 is None:
@@ -590,12 +358,12 @@ class Index:
 
         Each with publisher, id, post and that capture, by id. One that no capture reads as any more is none of them.
         """
-        rows = map(_Row._make, self._all(f"{SELECT} WHERE publisher = ? AND {STALE} ORDER BY id", publisher))
+        rows = map(Row._make, self._all(f"{SELECT} WHERE publisher = ? AND {STALE} ORDER BY id", publisher))
         return [(row.publisher, str(row.id), self._post(row), row.capture) for row in rows]
 
     def revisions(self, publisher: str, id: str) -> list[RevisionRow]:
         """Return the revisions of an article, oldest first; empty if there is no such article."""
-        rows = (row for row in self._line(publisher, _utf8(id)) if row.revision)
+        rows = (row for row in self._line(publisher, as_utf8(id)) if row.revision)
         return [
             RevisionRow(
                 capture=row.capture,
@@ -612,7 +380,7 @@ class Index:
 
         Its article is looked for behind at most ten redirects.
         """
-        url = _utf8(url)
+        url = as_utf8(url)
         last, read = self._address(url)
         if not last and not read:
             return None
@@ -626,18 +394,27 @@ class Index:
             return AddressRow(url, "", None, "", publisher, id)
         return AddressRow(url, last.ending, datetime.fromisoformat(last.captured), last.target, publisher, id)
 
-    def _address(self, url: str) -> tuple[_Row | None, _Row | None]:
+    def _address(self, url: str) -> tuple[Row | None, Row | None]:
         """Return the newest capture of an address, and its newest reading: one that counts, or else a withdrawn one."""
         asked = self._row(f"{SELECT} WHERE url = ? {BEST}", url)
         named = self._row(f"{SELECT} WHERE canonical = ? {BEST}", url)
-        read = max((row for row in (asked, named) if row and row.article), key=_weight, default=None)
+        read = max((row for row in (asked, named) if row and row.article), key=weight, default=None)
         others = self._newest(url, range(asked.reads)) if asked else []
-        return max((row for row in (asked, *others) if row), key=_moment, default=None), read
+        return max((row for row in (asked, *others) if row), key=moment, default=None), read
 
-    def _newest(self, url: str, kinds: Iterable[int]) -> list[_Row]:
+    def _newest(self, url: str, kinds: Iterable[int]) -> list[Row]:
         """Return the newest captures of an address by what they say of an article, each a step in an index."""
         rows = (self._row(f"{SELECT} WHERE url = ? AND reads = ? {NEWEST}", url, reads) for reads in kinds)
         return [row for row in rows if row]
+
+    def addresses_of(self, publisher: str, id: str) -> list[str]:
+        """Return the addresses that an article was read at, that its pages name, or that redirect to one of those."""
+        return [url for (url,) in self._all(ADDRESSES, publisher, as_utf8(id))]
+
+    def captures_of(self, url: str) -> list[Row]:
+        """Return the captures of an address, newest first."""
+        sql = f"{SELECT} WHERE url = ? ORDER BY captured DESC, file DESC, offset DESC"
+        return list(map(Row._make, self._all(sql, as_utf8(url))))
 
     def find(self, text: str) -> list[tuple[str, str]]:
         """Return publisher and id of the articles that have an address or an id, looked up exactly."""
@@ -656,15 +433,18 @@ class Index:
 
     def same_capture(self, url: str, captured: datetime, digest: str) -> Capture | None:
         """Return the capture of an address at a time with a digest of its body; None if there is none."""
-        # Saying what `reads` may be lets SQLite go through the index by all three columns.
-        exact = "url = ? AND reads IN (0, 1, 2) AND captured = ? AND digest = ?"
-        values = _utf8(url), _text(captured), digest
-        row = self._row(f"{SELECT} WHERE {exact} ORDER BY file, offset LIMIT 1", *values)
+        values = as_utf8(url), as_text(captured), digest
+        row = self._row(f"{SELECT} WHERE {EXACT} ORDER BY file, offset LIMIT 1", *values)
         return row and row.capture
+
+    def copies(self, row: Row) -> list[str]:
+        """Return the other files that hold a capture of the same address, time and body, by name."""
+        sql = f"SELECT DISTINCT file FROM captures WHERE {EXACT} AND file <> ? ORDER BY file"
+        return [file for (file,) in self._all(sql, row.url, row.captured, row.digest, row.file)]
 
     def last_capture(self, url: str) -> Capture | None:
         """Return the newest capture of an address; None if there is none."""
-        row = max(self._newest(_utf8(url), (SILENT, WITHDRAWN, CURRENT)), key=_moment, default=None)
+        row = max(self._newest(as_utf8(url), (SILENT, WITHDRAWN, CURRENT)), key=moment, default=None)
         return row and row.capture
 
     def endings(self, publisher: str) -> dict[str, int]:
@@ -680,6 +460,21 @@ class Index:
         low, high = f"captures/{publisher}/", f"captures/{publisher}0"
         return dict(self._all("SELECT file, size FROM files WHERE file >= ? AND file < ?", low, high))
 
+    def captured_files(self) -> Iterator[tuple[str, int]]:
+        """Yield the files that captures lie in, by name, each with their number."""
+        yield from self._each("SELECT file, count(*) FROM captures GROUP BY file ORDER BY file")
+
+    def captures(self, file: str, start: int = 0, end: int | None = None) -> Iterator[Row]:
+        """Yield the captures of a file that begin between two positions, in order; to its end without the second."""
+        sql = f"{SELECT} WHERE file = ? AND offset >= ? AND offset < ? ORDER BY offset"
+        yield from map(Row._make, self._each(sql, file, start, END if end is None else end))
+
+    def capture_before(self, file: str, position: int) -> int:
+        """Return where the last capture of a file begins at or before a position; 0 if none does."""
+        sql = "SELECT coalesce(max(offset), 0) FROM captures WHERE file = ? AND offset <= ?"
+        (offset,) = self._one(sql, file, position)
+        return int(offset)
+
     def offsets(self, file: str) -> set[int]:
         """Return where the captures of a file begin that are recorded."""
         return {offset for (offset,) in self._all("SELECT offset FROM captures WHERE file = ?", file)}
@@ -689,7 +484,12 @@ class Index:
         rows = self._all("SELECT * FROM runs WHERE ?1 IN ('', publisher) ORDER BY run", publisher)
         return [
             RunRow(
-                run, publisher, datetime.fromisoformat(started), _time(ended), status=status, counts=json.loads(counts)
+                run,
+                publisher,
+                datetime.fromisoformat(started),
+                as_time(ended),
+                status=status,
+                counts=json.loads(counts),
             )
             for run, publisher, started, ended, status, counts in rows
         ]
@@ -714,12 +514,16 @@ class Index:
         except IndexUnusable as error:
             yield str(error)
 
+    def is_readable(self) -> bool:
+        """Tell whether SQLite finds the file in order, whatever its rows say."""
+        return bool(self._one("PRAGMA quick_check(1)") == ("ok",))
+
     def _marks_wrong(self) -> Iterator[str]:
         """Yield what the captures' marks say that does not follow from the captures."""
         rows = self._each(f"{SELECT} WHERE id IS NOT NULL ORDER BY publisher, id")
-        for (publisher, id), line in groupby(map(_Row._make, rows), key=lambda row: (row.publisher, row.id)):
-            before = sorted(line, key=_order)
-            for was, row in zip(before, _settled(before, before), strict=True):
+        for (publisher, id), line in groupby(map(Row._make, rows), key=lambda row: (row.publisher, row.id)):
+            before = sorted(line, key=order)
+            for was, row in zip(before, settled(before, before), strict=True):
                 for mark in ("first", "revision", "shown"):
                     if getattr(was, mark) != getattr(row, mark):
                         said = f"{mark} is {getattr(was, mark)} where it must be {getattr(row, mark)}"
@@ -779,10 +583,10 @@ class Index:
         except sqlite3.DatabaseError as error:
             raise self._told(error) from error
 
-    def _row(self, sql: str, *values: Any) -> _Row | None:
+    def _row(self, sql: str, *values: Any) -> Row | None:
         """Return the first row of a query of captures; None if it has none."""
         row = self._one(sql, *values)
-        return row and _Row._make(row)
+        return row and Row._make(row)
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
         """Return all rows of a query."""
@@ -805,113 +609,3 @@ class Index:
         told = type(error)(f"{self.file}: {error}")
         told.sqlite_errorcode = code
         return told
-
-
-def _text(time: datetime) -> str:
-    """Return a time as text in UTC, to the millisecond; raise ValueError if it has no zone."""
-    if time.tzinfo is not UTC:
-        if time.utcoffset() is None:
-            raise ValueError(f"a time without zone: {time}")
-        time = time.astimezone(UTC)
-    return time.isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def _utf8(text: str) -> str:
-    """Return text that can be written as UTF-8."""
-    return text if text.isascii() else well_formed(text)
-
-
-def _time(text: str | None) -> datetime | None:
-    """Return the time that a text says, if there is one."""
-    return datetime.fromisoformat(text) if text else None
-
-
-def _row(entry: Entry) -> _Row:
-    """Return the row of an entry, as if its capture were the only one; raise ValueError if it contradicts itself."""
-    capture, reading = entry.capture, entry.reading
-    url, announced = _utf8(capture.url), _text(capture.announced) if capture.announced else None
-    served = capture.file, capture.offset, url, _text(capture.captured), capture.status, capture.digest, capture.kind
-    if reading is None:
-        return _Row(*served, announced, entry.publisher, entry.ending, _utf8(entry.target))
-    if reading.publisher != entry.publisher:
-        raise ValueError(f"a capture of {entry.publisher} that reads as an article of {reading.publisher}: {url}")
-    canonical = _utf8(reading.url)
-    return _Row(
-        *served,
-        announced,
-        entry.publisher,
-        entry.ending,
-        _utf8(entry.target),
-        id=_utf8(reading.id),
-        canonical=None if canonical == url else canonical,
-        title=_utf8(reading.title),
-        published=_text(reading.published),
-        post=reading.post,
-        fingerprint=reading.fingerprint,
-        reads=CURRENT,
-    )
-
-
-def _after(known: _Row, row: _Row) -> _Row:
-    """Return a row as it comes after an earlier one of its capture, whose reading it may withdraw."""
-    if row.reads == SILENT and known.article and known.publisher == row.publisher:
-        row = row._replace(**{name: getattr(known, name) for name in READING}, reads=WITHDRAWN)
-    if row.article is None or row.article != known.article:
-        return row
-    same = all(getattr(row, name) == getattr(known, name) for name in READING)
-    return row._replace(
-        sha256=known.sha256, lies=known.lies, outdated=int(bool(known.sha256 and not same) or known.outdated)
-    )
-
-
-def _articles(*rows: _Row | None) -> list[tuple[str, str]]:
-    """Return the keys of the articles that rows say something of, each once."""
-    return sorted({row.article for row in rows if row and row.article})
-
-
-def _moment(row: _Row) -> tuple[str, str, int]:
-    """Return what captures are sorted by."""
-    return row.captured, row.file, row.offset
-
-
-def _order(row: _Row) -> tuple[int, str, str, int]:
-    """Return what an article's captures are sorted by: those that count come first, each kind in the order of time."""
-    return -row.reads, *_moment(row)
-
-
-def _weight(row: _Row) -> tuple[int, str, str, int]:
-    """Return what readings are compared by: one that counts outweighs one withdrawn, a newer one an older one."""
-    return row.reads, *_moment(row)
-
-
-def _settled(rows: Iterable[_Row], before: list[_Row]) -> list[_Row]:
-    """Return all that captures say of an article, in order, with their marks; ``before`` says where its post lies."""
-    line = sorted(rows, key=_order)
-    counting = sum(row.reads == line[0].reads for row in line)
-    starts = [at for at in range(counting) if not at or line[at].fingerprint != line[at - 1].fingerprint]
-    old = next((row.post for row in before if row.first), None)
-    return [
-        row._replace(
-            first=int(at == 0),
-            revision=int(at in starts),
-            shown=int(at == starts[-1]),
-            lies=_lies(row, old, line[0].post),
-        )
-        for at, row in enumerate(line)
-    ]
-
-
-def _lies(row: _Row, old: str | None, new: str | None) -> str | None:
-    """Return where the post that was made of a capture lies, if not at its article's new post."""
-    lies = None if row.sha256 is None else row.lies or old
-    return None if lies == new else lies
-
-
-def _place(before: list[_Row], after: list[_Row], row: _Row) -> Place:
-    """Return the place of a capture by all captures of its article, before and after."""
-    was = [one.fingerprint for one in before if one.revision]
-    now = [one.fingerprint for one in after if one.revision]
-    ending: Literal["stored", "revised", "unchanged"] = (
-        "stored" if not was else "revised" if was != now else "unchanged"
-    )
-    return Place(ending, str(after[0].post), bool(row.shown))

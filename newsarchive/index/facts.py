@@ -1,0 +1,146 @@
+"""What the index is told and what it tells: the facts of captures, articles, addresses and runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from newsarchive.capture import Capture
+
+__all__ = [
+    "AddressRow",
+    "ArticleRow",
+    "Entry",
+    "IndexUnusable",
+    "Place",
+    "PostTaken",
+    "Reading",
+    "RevisionRow",
+    "RunRow",
+]
+
+
+class IndexUnusable(ValueError):
+    """Says which file cannot be used as an index, why, and what to do."""
+
+    def __init__(self, file: Path, problem: str, remedy: str = "") -> None:
+        remedy = remedy or "move it away and run `scrapy verify --repair`, which rebuilds it from the captures"
+        super().__init__(f"{file} {problem}: {remedy}")
+
+
+class PostTaken(ValueError):
+    """Says that two articles would have one post; nothing of the second is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a capture says of an article."""
+
+    #: Name of the publisher's spider.
+    publisher: str
+    #: The publisher's own identifier.
+    id: str
+    #: Canonical address.
+    url: str
+    #: Headline.
+    title: str
+    #: First publication, aware.
+    published: datetime
+    #: Path of a post below the archive folder, as this reading would name it.
+    post: str
+    #: What tells revisions apart: equal for two readings that differ only in what is no revision.
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be recorded of one capture."""
+
+    capture: Capture
+    #: Whose capture it is.
+    publisher: str
+    #: How it ended: ``article``, ``redirect``, ``status-404``, ``listing``, ``robots``, a reason to refuse; or nothing.
+    ending: str
+    #: Absolute address to which a redirect leads; else empty.
+    target: str = ""
+    #: What it says of an article, if it is one's.
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a capture stands among those of its article."""
+
+    #: A new article; new revisions, at the end or between older ones; neither.
+    ending: Literal["stored", "revised", "unchanged"]
+    #: Path of the article's post below the archive folder; empty for a capture without reading.
+    post: str
+    #: Whether the post is to be made from this capture: it is the first one of the newest revision.
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleRow:
+    """What the index holds of an article."""
+
+    publisher: str
+    id: str
+    #: Canonical address, as its newest revision says it; so are title and published.
+    url: str
+    title: str
+    published: datetime
+    #: Path at which the post belongs.
+    post: str
+    #: The capture from which the post is to be made.
+    capture: Capture
+    #: SHA-256 of the post on disk as it was told; empty if none is known to lie there.
+    sha256: str
+    #: Path at which the post on disk lies: ``post``, or an older name; empty if none is known to lie there.
+    lies: str
+    #: Whether the post on disk is not known to be made of ``capture``, as it reads now, at ``post``.
+    stale: bool
+    #: Whether no capture reads as the article any more: its post stays as it is.
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One state of an article's text."""
+
+    #: The first capture that shows it.
+    capture: Capture
+    url: str
+    title: str
+    published: datetime
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRow:
+    """What the index holds of an address."""
+
+    url: str
+    #: How its newest capture ended, and when it was made; empty and None if the address was only named as canonical.
+    ending: str
+    captured: datetime | None
+    #: Where its newest capture leads if that is a redirect; else empty.
+    target: str
+    #: The article that it belongs to, redirects followed; both empty if none is known.
+    publisher: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One execution of a spider."""
+
+    #: Name of the run: ``20261120T050125Z-1f2e3d4c``.
+    run: str
+    publisher: str
+    started: datetime
+    #: None if it has not ended, or was killed.
+    ended: datetime | None = None
+    #: How it ended; empty if it has not.
+    status: str = ""
+    counts: Mapping[str, int] | None = None
