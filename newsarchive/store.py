@@ -231,6 +231,7 @@ class Store:
             announced=request.meta.get("announced"),
             truncated="disconnect" if _is_short(response) else "",
             same_as=earlier if earlier and earlier.digest == digest else None,
+            digest=digest,
         )
 
     def wrong_clock(self, response: Response) -> str:

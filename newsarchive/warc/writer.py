@@ -75,16 +75,18 @@ class CaptureWriter:
         announced: datetime | None = None,
         truncated: str = "",
         same_as: Capture | None = None,
+        digest: str = "",
     ) -> Capture:
         """Write a response and its request; return where they are kept. They are durable after ``sync``.
 
         ``captured`` and ``announced`` are aware. ``truncated`` says why a body is
         not whole (``disconnect``, ``length``). ``same_as`` is a capture that may
         have the same body: if it is there and has, the body is not stored again.
+        ``digest`` is the body's, for who knows it already.
         Raises OSError if it cannot be written; the file is then as it was before.
         """
         file = self._current()
-        digest, date, address = payload_digest(body), iso(captured), target(url)
+        digest, date, address = digest or payload_digest(body), iso(captured), target(url)
         # A file without captures has no record at all: its first one is written together with the first capture.
         opening = b"" if file.size else self._opening(file.path.name, date)
         common = {"WARC-Warcinfo-ID": self._info_id, "WARC-Target-URI": address, "WARC-Date": date}
