@@ -2,9 +2,15 @@
 
 import sys
 
-from benchmarks import read, replay
+from benchmarks import captures, crawl, index, read, replay
 
-BENCHMARKS = {"read": read.main, "replay": replay.main}
+BENCHMARKS = {
+    "read": read.main,
+    "replay": replay.main,
+    "captures": captures.main,
+    "crawl": crawl.main,
+    "index": index.main,
+}
 
 met = [BENCHMARKS[name]() for name in sys.argv[1:] or BENCHMARKS]
 sys.exit(0 if all(met) else 1)

@@ -33,6 +33,7 @@ def draft() -> None:
 
     def overwrite(drafts: files.Drafts, file: Path, content: bytes) -> None:
         files.make_folder(file.parent)
+        drafts.folders.add(file.parent)
         with file.open("wb") as opened:
             opened.write(content)
             opened.flush()

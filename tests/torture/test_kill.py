@@ -42,7 +42,8 @@ def test_attacked_once(tortured: Torturer, scene: Scene, record_property: Record
 
 def test_without_drafts_a_kill_tears_a_post(tortured: Torturer, judge: Judge) -> None:
     archive = tortured.copy()
-    _, calls = tortured.watched(archive, without=("draft",), steady=True)
+    run, calls = tortured.watched(archive, without=("draft",), steady=True)
+    assert run.status == 0, run.output
     writes = [point for point in points(calls, archive) if point.name == "write" and point.file.endswith(".md")]
     torn = 0
     for point in writes:

@@ -71,6 +71,7 @@ def test_the_order_of_writing(tortured: Torturer, record_property: Record) -> No
 
 def test_without_fsync_the_order_is_wrong(tortured: Torturer) -> None:
     archive = tortured.copy()
-    _, calls = tortured.watched(archive, without=("fsync",))
+    run, calls = tortured.watched(archive, without=("fsync",))
+    assert run.status == 0, run.output
     order = Order(calls, archive)
     assert len([call for call in order.named if order.mistakes(call)]) == len(order.named)

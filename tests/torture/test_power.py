@@ -181,6 +181,7 @@ def test_without_syncs_a_power_cut_loses(tortured: Torturer, judge: Judge, taken
     archive = tortured.copy("powered")
     disk = Disk(loaded(archive), archive)
     run, calls = tortured.watched(archive, without=(taken,))
+    assert run.status == 0, run.output
     assert any(
         judge.promised(restored(cut.state, tortured.scratch / "cut"), cut.promised)
         for cut in cuts(disk, calls, run, tortured.told)
