@@ -56,13 +56,16 @@ REPLAY_SETTINGS: dict[str, Any] = {
     "SPIDER_MIDDLEWARES": {"newsarchive.replay.DealtStart": 100},
     "DUPEFILTER_CLASS": "scrapy.dupefilters.BaseDupeFilter",
     "RETRY_ENABLED": False,
+    # More processes are for --jobs.
+    "READ_PROCESS": False,
+    "COMMIT_PAUSE": 0.02,
     "REPLAYED": True,
     "RUN_KIND": "replay",
     # The command holds the locks, for all processes of a replay.
     "ARCHIVE_LOCKED": True,
 }
 #: Responses of a publisher that wait while another's are read, and requests under way in one crawl.
-AHEAD = 16
+AHEAD = 64
 
 
 def publisher_of_file(file: Path, archive: Path) -> str:

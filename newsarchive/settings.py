@@ -13,13 +13,17 @@ ARCHIVE_DIR = "archive"
 #: Bytes after which a run goes on in another WARC file: what one can still copy, check and mend in one go.
 CAPTURE_ROTATE_AT = 1_000_000_000
 
+#: Seconds to wait for more articles to commit together.
+COMMIT_PAUSE = 0
+
 ITEM_PIPELINES = {
-    "pipelines.clean.CleanPipeline": 100,
-    "pipelines.validate.ValidatePipeline": 200,
     "pipelines.write_post.WritePostPipeline": 300,
 }
-#: What `scrapy read` does to an article before it prints it: the pipelines that are pure functions.
+#: What is done to an article when it was read: the pipelines that are pure functions.
 READ_STEPS = ["pipelines.clean.clean", "pipelines.validate.validated"]
+
+#: Whether a process of its own helps to read pages where several are asked for at a time.
+READ_PROCESS = True
 
 # Manners: say who asks and where to complain, ask what robots.txt allows, one thing at a time, never in a hurry.
 USER_AGENT = "newsarchive/0.1 (+https://github.com/newsarchive/newsarchive)"
@@ -82,6 +86,7 @@ SPIDER_MIDDLEWARES = {
     "scrapy.spidermiddlewares.metacopy.MetaCopyDetectionMiddleware": None,
 }
 EXTENSIONS = {
+    "newsarchive.read_process.PageReader": 10,
     "newsarchive.store.Store": 50,
     "newsarchive.run.RunExtension": 100,
     "newsarchive.ledger.Ledger": 200,

@@ -1,9 +1,10 @@
 """What all publishers have in common: follow listings, read pages, end every address in a counted way."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from scrapy.exceptions import (
 )
 from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
+from scrapy.utils.misc import load_object
 from twisted.python.failure import Failure
 
 from newsarchive.address import canonical_url
@@ -61,6 +63,16 @@ class PublisherSpider(Spider):
         super().__init__(*args, **kwargs)
         self.start_urls = [] if only else [*self.start_urls, *listings.split()]
         self.addresses = [*(addresses.split() if isinstance(addresses, str) else addresses), *only.split()]
+
+    @cached_property
+    def steps(self) -> list[Callable[[Article], Article]]:
+        """What is done to an article before it is written."""
+        return [load_object(step) for step in self.settings.getlist("READ_STEPS")]
+
+    @cached_property
+    def reader(self) -> Any:
+        """Who reads pages for a crawl."""
+        return self.crawler.get_extension(load_object("newsarchive.read_process.PageReader"))
 
     def parse_article(self, response: Response) -> Article:
         """Return the article of a page; raise Refused if the page is not one."""
@@ -111,12 +123,25 @@ class PublisherSpider(Spider):
         match = self.article_url.search(url)
         return match["id"] if match else url
 
-    def parse(self, response: Response, **kwargs: Any) -> Iterator[Article]:
+    async def parse(self, response: Response, **kwargs: Any) -> AsyncIterator[Article]:
         """Yield the article of a page, or count why there is none."""
         try:
-            yield replace(self.read(response), capture=_meta(response).get("capture"))
+            yield replace(await self.reader.read(response), capture=_meta(response).get("capture"))
         except Refused as refusal:
-            self.end(article_ended, "article/refused", refusal, asked(response), _meta(response))
+            ending = "article/failed" if refusal.reason == "pipeline" else "article/refused"
+            self.end(article_ended, ending, refusal, asked(response), _meta(response))
+
+    def read_whole(self, response: Response) -> Article:
+        """Return the article of a page as it can be published; raise Refused, and nothing else."""
+        article = self.read(response)
+        try:
+            for step in self.steps:
+                article = step(article)
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused("pipeline", repr(error)) from error
+        return article
 
     def read(self, response: Response) -> Article:
         """Return the article of a page; raise Refused, and nothing else, for a page of any shape."""

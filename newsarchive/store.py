@@ -143,6 +143,8 @@ class Store:
         self.started = datetime.now(UTC)
         self.name = run_name(self.started)
         self.last = self.started
+        #: Seconds to gather what is committed together: a replay has time, and commits cost more than waiting.
+        self.pause = crawler.settings.getfloat("COMMIT_PAUSE")
         #: Whether everything that was captured is in the index.
         self.whole = True
         self.jobs: list[_Job] = []
@@ -284,6 +286,7 @@ class Store:
         """Hand the thread what waits, until nothing does."""
         loop = asyncio.get_running_loop()
         while self.jobs:
+            await asyncio.sleep(self.pause)
             jobs, self.jobs = self.jobs[:MOST_AT_ONCE], self.jobs[MOST_AT_ONCE:]
             try:
                 outcomes: Iterable[Place | Exception] = await loop.run_in_executor(self.thread, self._commit, jobs)

@@ -39,7 +39,7 @@ class Command(CrawlCommand):
         with ExitStack() as held:
             if not self.ready(args[0], held):
                 return
-            # A page makes some hundred objects: looking for rings among them at every 700 takes a twentieth of the time.
+            # A page makes some hundred objects: looking for rings among them at every 700 takes its share of time.
             gc.set_threshold(10_000)
             super().run(args, opts)
         if self.exitcode:
