@@ -236,3 +236,29 @@ def test_other_forms_torn_and_damaged(whole: Path, tmp_path: Path, name: str) ->
         list(check(file))
         # In a plain file no checksum covers the fields of a record, its address among them.
         assert {each.body for each in found if isinstance(each, Served)} <= {body for _, body in bodies}, place
+
+
+def test_what_stands_behind_a_gap_of_zeros_was_never_synced(tmp_path: Path) -> None:
+    to = CaptureWriter(tmp_path, "cna", "20261120T050125Z-1f2e3d4c", {})
+    captures = [
+        to.write(
+            url=f"https://news.example/{number}",
+            captured=datetime(2026, 11, 20, tzinfo=UTC),
+            method="GET",
+            request_headers=[],
+            status=200,
+            headers=[(b"Content-Type", b"text/html")],
+            body=b"<p>text</p>" * number,
+        )
+        for number in range(3)
+    ]
+    to.close()
+    file = tmp_path / to.files[0]
+    data = file.read_bytes()
+    start, end = captures[1].offset, captures[2].offset
+    left = file.with_name(f"{file.name}.open")
+    left.write_bytes(data[:start] + bytes(end - start) + data[end:])
+    file.unlink()
+    assert mend(left) == Mended(file, start, len(data) - start)
+    assert [found.url for found in read(file) if isinstance(found, Served)] == [captures[0].url]
+    assert list(check(file)) == []

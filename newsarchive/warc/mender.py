@@ -9,6 +9,9 @@ from newsarchive.warc.stream import Broken, Gunzip, RawFile, next_member
 
 __all__ = ["Mended", "mend"]
 
+#: Bytes that are looked at for a gap where a member should begin.
+GAP = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Mended:
@@ -25,8 +28,9 @@ class Mended:
 def mend(file: Path) -> Mended:
     """Cut ``*.warc.gz.open`` to its last whole gzip member, and take ``.open`` off its name.
 
-    What stands behind damage is kept. It can be killed at any point and done
-    again. Raises OSError, and ValueError for another name.
+    What stands behind damage is kept; not what stands behind a gap of zeros, which
+    a power cut leaves where nothing was synced. It can be killed at any point and
+    done again. Raises OSError, and ValueError for another name.
     """
     if not file.name.endswith(OPEN):
         raise ValueError(f"{file} is not named *{OPEN}")
@@ -61,5 +65,7 @@ def last_end(raw: RawFile) -> int:
         except Broken as error:
             if error.reach == "file":
                 raise OSError(f"{raw.path}, offset {member.at}: {error}") from error
+            if not any(raw.slice(at, GAP)):
+                break
             at = next_member(raw, at + 1)
     return end
