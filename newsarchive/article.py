@@ -85,3 +85,5 @@ class Article:
     body: str
     #: The capture it was read from; None outside of a run. Says nothing of the article itself.
     capture: Capture | None = field(default=None, compare=False, repr=False)
+    #: Whether it went through READ_STEPS already, in the process that read it.
+    ready: bool = field(default=False, compare=False, repr=False)

@@ -47,6 +47,8 @@ __all__ = [
 
 EXPECTED = ".expected.json"
 ENDINGS = ("article", "links", "error")
+#: What an article has that its page does not say.
+NOT_SAID = ("capture", "ready")
 
 
 #: Sent with ``url`` once the answer to an address of SAVE_FIXTURES is saved, each time if it is asked again.
@@ -61,9 +63,9 @@ class NotSaved(Refused, IgnoreRequest):
 
 
 def as_json(value: Any) -> Any:
-    """Return an article, a time or a tuple of them as what JSON can say, without captures; times end in Z."""
+    """Return an article, a time or a tuple of them as what JSON can say, as far as a page says it; times end in Z."""
     if ItemAdapter.is_item(value):
-        return {name: as_json(field) for name, field in ItemAdapter(value).items() if name != "capture"}
+        return {name: as_json(field) for name, field in ItemAdapter(value).items() if name not in NOT_SAID}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, (list, tuple)):

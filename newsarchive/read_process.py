@@ -14,6 +14,8 @@ import struct
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from typing import IO, Any, Self
 
 from scrapy import Request, signals
@@ -21,7 +23,7 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.utils.misc import load_object
 
-from newsarchive.article import Article, Refused
+from newsarchive.article import Article
 from newsarchive.spider import PublisherSpider
 
 __all__ = ["PageReader"]
@@ -58,7 +60,7 @@ class PageReader:
         return reader
 
     async def read(self, response: Response) -> Article:
-        """Return the article of a page as it can be published; raise Refused, and nothing else."""
+        """Return the article of a page, ready if the process read it; raise Refused, and nothing else."""
         spider = self.crawler.spider
         assert isinstance(spider, PublisherSpider)
         if self.pages and len(self.waiting) < AHEAD:
@@ -71,7 +73,7 @@ class PageReader:
             article = await done
             if article:
                 return article
-        return spider.read_whole(response)
+        return spider.read(response)
 
     async def open(self) -> None:
         """Start the process; pages are read here until it says that it is ready."""
@@ -133,12 +135,12 @@ def work() -> None:
     os.dup2(2, 1)
     kind, steps = pickle.load(pages)
     spider = kind()
-    spider.steps = [load_object(step) for step in steps]
+    steps = [load_object(step) for step in steps]
     answers.write(b"!")
     answers.flush()
     while True:
         try:
-            answer = pickle.dumps(_read(spider, *pickle.load(pages)), pickle.HIGHEST_PROTOCOL)
+            answer = pickle.dumps(_read(spider, steps, *pickle.load(pages)), pickle.HIGHEST_PROTOCOL)
             answers.write(SIZE.pack(len(answer)) + answer)
             answers.flush()
         except (EOFError, pickle.UnpicklingError, BrokenPipeError, KeyboardInterrupt):
@@ -147,9 +149,20 @@ def work() -> None:
 
 
 def _read(
-    spider: PublisherSpider, kind: type[Response], url: str, status: int, headers: Any, body: bytes, meta: Any
+    spider: PublisherSpider,
+    steps: list[Callable[[Article], Article]],
+    kind: type[Response],
+    url: str,
+    status: int,
+    headers: Any,
+    body: bytes,
+    meta: Any,
 ) -> Article | None:
+    """Return an article as it can be published; None for a page that must be looked at where it came from."""
     try:
-        return spider.read_whole(kind(url, status=status, headers=headers, body=body, request=Request(url, meta=meta)))
-    except Refused:
+        article = spider.read(kind(url, status=status, headers=headers, body=body, request=Request(url, meta=meta)))
+        for step in steps:
+            article = step(article)
+    except Exception:  # noqa: BLE001 - the crawl reads it again and meets the same, with all that it needs to tell
         return None
+    return replace(article, ready=True)

@@ -17,9 +17,11 @@ CAPTURE_ROTATE_AT = 1_000_000_000
 COMMIT_PAUSE = 0
 
 ITEM_PIPELINES = {
+    "pipelines.clean.CleanPipeline": 100,
+    "pipelines.validate.ValidatePipeline": 200,
     "pipelines.write_post.WritePostPipeline": 300,
 }
-#: What is done to an article when it was read: the pipelines that are pure functions.
+#: What is done to an article where it is not read by a crawl itself: the pipelines that are pure functions.
 READ_STEPS = ["pipelines.clean.clean", "pipelines.validate.validated"]
 
 #: Whether a process of its own helps to read pages where several are asked for at a time.

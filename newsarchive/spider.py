@@ -1,7 +1,7 @@
 """What all publishers have in common: follow listings, read pages, end every address in a counted way."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -65,11 +65,6 @@ class PublisherSpider(Spider):
         self.addresses = [*(addresses.split() if isinstance(addresses, str) else addresses), *only.split()]
 
     @cached_property
-    def steps(self) -> list[Callable[[Article], Article]]:
-        """What is done to an article before it is written."""
-        return [load_object(step) for step in self.settings.getlist("READ_STEPS")]
-
-    @cached_property
     def reader(self) -> Any:
         """Who reads pages for a crawl."""
         return self.crawler.get_extension(load_object("newsarchive.read_process.PageReader"))
@@ -128,20 +123,7 @@ class PublisherSpider(Spider):
         try:
             yield replace(await self.reader.read(response), capture=_meta(response).get("capture"))
         except Refused as refusal:
-            ending = "article/failed" if refusal.reason == "pipeline" else "article/refused"
-            self.end(article_ended, ending, refusal, asked(response), _meta(response))
-
-    def read_whole(self, response: Response) -> Article:
-        """Return the article of a page as it can be published; raise Refused, and nothing else."""
-        article = self.read(response)
-        try:
-            for step in self.steps:
-                article = step(article)
-        except Refused:
-            raise
-        except Exception as error:
-            raise Refused("pipeline", repr(error)) from error
-        return article
+            self.end(article_ended, "article/refused", refusal, asked(response), _meta(response))
 
     def read(self, response: Response) -> Article:
         """Return the article of a page; raise Refused, and nothing else, for a page of any shape."""

@@ -197,5 +197,5 @@ class CleanPipeline:
     """Hands each article on in its clean form."""
 
     def process_item(self, item: Article) -> Article:
-        """Return the clean article."""
-        return clean(item)
+        """Return the clean article; one that is ready has been cleaned where it was read."""
+        return item if item.ready else clean(item)
