@@ -56,9 +56,10 @@ def content(archive: Path) -> list[tuple[Any, ...]]:
 
 
 def records(archive: Path) -> list[tuple[str, str, str | None]]:
-    """Return type, address and status of all records but what describes files, in order."""
+    """Return type, address and status of all records but what describes files, in the order they were written."""
     found = []
-    for file in sorted(archive.glob("captures/**/*.warc.gz")):
+    # Names of runs that began in the same second sort by chance.
+    for file in sorted(archive.glob("captures/**/*.warc.gz"), key=lambda file: file.stat().st_mtime_ns):
         with file.open("rb") as stream:
             for record in ArchiveIterator(stream):
                 status = record.http_headers and record.http_headers.statusline.split()[0]
