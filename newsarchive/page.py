@@ -8,7 +8,16 @@ from scrapy.http import Response
 from newsarchive.article import Refused
 from newsarchive.extract import attribute, first, select, text
 
-__all__ = ["MAX_SIZE", "is_utf8", "is_whole", "refuse_long_tag", "refuse_unreadable", "stranger"]
+__all__ = [
+    "LONG_TAG",
+    "MAX_SIZE",
+    "holds_long_tag",
+    "is_utf8",
+    "is_whole",
+    "refuse_long_tag",
+    "refuse_unreadable",
+    "stranger",
+]
 
 #: Bytes; the largest page seen has 0.55 MB. Also the limit for downloads.
 MAX_SIZE = 8 * 1024 * 1024
@@ -24,7 +33,11 @@ _ATTRIBUTE = (
     rb"(?:[\s/]{1000}|[\s/]{0,999}+[^\s/>][^\s/>=]{0,99}+"
     rb"""(?:\s{0,999}+=\s{0,999}+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]{0,199}+|))?+)"""
 )
-_LONG_TAG = re.compile(rb"<[a-zA-Z][^\s/>]{0,99}+%b{%d}" % (_ATTRIBUTE, MAX_ATTRIBUTES))
+LONG_TAG = re.compile(rb"<[a-zA-Z][^\s/>]{0,99}+%b{%d}" % (_ATTRIBUTE, MAX_ATTRIBUTES))
+# Text, and tags as people write them, which every parser reads alike.
+_PLAIN = re.compile(
+    rb"""(?:[^<]++|<(?![a-zA-Z]|\Z)|<[a-zA-Z][a-zA-Z\d]*+(?:\s++[\w:-]++(?:=(?:"[^"<>]*+"|'[^'<>]*+'))?+){0,50}+\s*+/?>)*+"""
+)
 #: Bytes; a page is looked at closely only where no tag surely ends within such a stretch. What may pass unseen is a
 #: tag of less than two of them, which keeps a parser busy for milliseconds.
 _STRETCH = 4096
@@ -59,22 +72,36 @@ def is_whole(body: bytes) -> bool:
 
 def refuse_long_tag(body: bytes) -> None:
     """Raise Refused for mark-up with a tag that would keep a parser busy for long."""
-    if _holds_long_tag(body):
+    if holds_long_tag(body):
         raise Refused("too-many-attributes", f"a tag with more than {MAX_ATTRIBUTES}")
 
 
-def _holds_long_tag(body: bytes) -> bool:
+def holds_long_tag(body: bytes) -> bool:
     """Tell whether a tag has too many attributes; looks only where no tag surely ends for long."""
     start, unsure = 0, False
     for begin in range(0, len(body), _STRETCH):
-        end = _tag_end(body, start, begin, begin + _STRETCH)
-        if not end:
-            unsure = True
+        stop = begin + _STRETCH
+        if unsure:
+            if end := _tag_end(body, start, begin, stop):
+                if LONG_TAG.search(body, start, end):
+                    return True
+                start, unsure = end, False
+        elif body.find(b"<", start, stop) < 0:
+            # No tag begins, as in style sheets.
+            start = max(start, stop)
+        elif end := _tag_end(body, start, begin, stop):
+            start = end
         else:
-            if unsure and _LONG_TAG.search(body, start, end):
-                return True
-            start, unsure = end, False
-    return unsure and _LONG_TAG.search(body, start) is not None
+            start = _plain_end(body, start, stop + _STRETCH)
+            unsure = start < stop
+    return unsure and LONG_TAG.search(body, start) is not None
+
+
+def _plain_end(body: bytes, start: int, stop: int) -> int:
+    """Return a position up to which all tags are short and end, as far as that is easily seen."""
+    plain = _PLAIN.match(body, start, stop)
+    assert plain
+    return plain.end()
 
 
 def _tag_end(body: bytes, start: int, begin: int, stop: int) -> int:

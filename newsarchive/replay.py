@@ -2,9 +2,9 @@
 
 Files are read one after the other, from their beginning to their end, and each
 response is dealt out to the crawl of its publisher: the same spiders and
-pipelines as live, and a download handler in the place of the network. Captures
-of this archive are read where they lie. What other people captured is first
-kept in the archive like any answer, with the time at which it was captured.
+pipelines as live, and nothing to download. Captures of this archive are read
+where they lie. What other people captured is first kept in the archive like any
+answer, with the time at which it was captured.
 """
 
 import asyncio
@@ -16,55 +16,38 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from scrapy import Request, Spider
-from scrapy.core.downloader.handlers.base import BaseDownloadHandler
+from scrapy import Request, Spider, signals
 from scrapy.crawler import Crawler
-from scrapy.http import Headers, Response
-from scrapy.responsetypes import responsetypes
+from scrapy.http import Response
 
+from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture, verdict
+from newsarchive.reading import as_response, capture_of, location, whole
 from newsarchive.run import article_ended
 from newsarchive.spider import PublisherSpider
 from newsarchive.store import Store
 from newsarchive.warc import Damage, Served, read
+from newsarchive.whole_body import WholeBodyMiddleware
 
-__all__ = [
-    "REPLAY_SETTINGS",
-    "CaptureHandler",
-    "Deal",
-    "DealtStart",
-    "as_response",
-    "capture_of",
-    "location",
-    "publisher_of_file",
-]
+__all__ = ["REPLAY_SETTINGS", "Deal", "DealtStart", "publisher_of_file"]
 
-HANDLER = "newsarchive.replay.CaptureHandler"
-#: What a replay does otherwise than a live crawl: nobody has to be asked politely, or asked again, and what was decided
-#: when a response was captured (whom to ask, which redirects to follow) is not decided again.
+#: What a replay does otherwise than a live crawl: nobody can be asked for anything, and what was decided when a
+#: response was captured (whom to ask, which redirects to follow) is not decided again.
 REPLAY_SETTINGS: dict[str, Any] = {
-    "DOWNLOAD_HANDLERS": {"http": HANDLER, "https": HANDLER, "file": None, "data": None, "ftp": None, "s3": None},
-    "DOWNLOAD_DELAY": 0,
-    "CONCURRENT_REQUESTS": 8,
-    "CONCURRENT_REQUESTS_PER_DOMAIN": 8,
+    "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https", "file", "data", "ftp", "s3")),
     "DOWNLOADER_MIDDLEWARES_BASE": {},
-    "DOWNLOADER_MIDDLEWARES": {
-        "newsarchive.whole_body.WholeBodyMiddleware": 590,
-        "newsarchive.store.CaptureMiddleware": 1000,
-    },
-    "SPIDER_MIDDLEWARES_BASE": {"scrapy.spidermiddlewares.httperror.HttpErrorMiddleware": 50},
+    "DOWNLOADER_MIDDLEWARES": {},
+    "SPIDER_MIDDLEWARES_BASE": {},
     "SPIDER_MIDDLEWARES": {"newsarchive.replay.DealtStart": 100},
-    "DUPEFILTER_CLASS": "scrapy.dupefilters.BaseDupeFilter",
     "RETRY_ENABLED": False,
     # More processes are for --jobs.
     "READ_PROCESS": False,
     "COMMIT_PAUSE": 0.02,
-    "REPLAYED": True,
     "RUN_KIND": "replay",
     # The command holds the locks, for all processes of a replay.
     "ARCHIVE_LOCKED": True,
 }
-#: Responses of a publisher that wait while another's are read, and requests under way in one crawl.
+#: Responses of a publisher that wait while another's are read, and articles under way in one crawl.
 AHEAD = 64
 
 
@@ -75,34 +58,6 @@ def publisher_of_file(file: Path, archive: Path) -> str:
     except ValueError:
         return ""
     return parts[0] if len(parts) == 2 else ""
-
-
-def as_response(served: Served) -> Response:
-    """Return a response as the downloader would have, before anybody has decompressed it."""
-    headers = Headers()
-    for name, value in served.headers:
-        headers.appendlist(name, value.encode("latin-1", "replace"))
-    kind = responsetypes.from_args(headers=headers, url=served.url, body=served.body)
-    return kind(served.url, status=served.status, headers=headers, body=served.body)
-
-
-def location(served: Served) -> str:
-    """Return where a response redirects to; empty if nowhere."""
-    return next((value for name, value in served.headers if name.lower() == "location"), "")
-
-
-def capture_of(name: str, served: Served) -> Capture:
-    """Return the capture that was read back from a file of the archive."""
-    return Capture(
-        file=name,
-        offset=served.offset,
-        url=served.url,
-        captured=served.captured,
-        status=served.status,
-        digest=served.digest,
-        kind=served.kind,
-        announced=served.announced,
-    )
 
 
 @dataclass
@@ -206,58 +161,58 @@ def _is_on(host: str, spider: type[Spider]) -> bool:
 
 
 class DealtStart:
-    """Starts a crawl from the responses that ``REPLAY_DEAL`` (a ``Deal``) has for its publisher."""
+    """Starts a crawl from the responses that ``REPLAY_DEAL`` (a ``Deal``) has for its publisher.
+
+    Their articles go to the pipelines as what the crawl starts with: a replay has no requests.
+    """
 
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
         self.store = Store.of(crawler)
+        self.whole_body = WholeBodyMiddleware(crawler)
         self.deal: Deal = crawler.settings["REPLAY_DEAL"]
         self.room = asyncio.Semaphore(AHEAD)
-        crawler.signals.connect(self.ended, article_ended)
+        for signal in (signals.item_scraped, signals.item_dropped, signals.item_error):
+            crawler.signals.connect(self.ended, signal)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         """Return the middleware for a crawler."""
         return cls(crawler)
 
-    async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Request]:
-        """Yield a request for each response to be read; those that end by themselves are recorded at once."""
+    async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Article]:
+        """Yield the article of each response to be read; those that end by themselves are recorded at once."""
         spider = self.crawler.spider
         assert isinstance(spider, PublisherSpider)
-        # The engine looks whether all is done when a request ends: one must be under way when there are no more.
-        last: Request | None = None
         async for served, held in self.deal.of(spider.name):
+            await self.store.room()
             if held and (ended := verdict(held, location(served))):
-                await self.store.room()
                 self.store.capture_ended(held, *ended)
                 continue
-            if last:
-                await self.room.acquire()
-                yield last
-            meta = {"kind": "article", "announced": served.announced, "captured": served.captured, "served": served}
-            last = Request(
-                served.url,
-                spider.parse,
-                errback=spider.article_failed,
-                meta={**meta, "held": held} if held else meta,
-                dont_filter=True,
-            )
-        if last:
-            yield last
+            if response := self.response(spider, served, held):
+                async for article in spider.parse(response):
+                    await self.room.acquire()
+                    yield article
+        # The engine ends the crawl when there is no more to start, whatever the pipelines do.
+        for _ in range(AHEAD):
+            await self.room.acquire()
+
+    def response(self, spider: PublisherSpider, served: Served, held: Capture | None) -> Response | None:
+        """Return a response for a spider to read, kept if the archive does not have it; count why there is none."""
+        meta = {"kind": "article", "announced": served.announced, "captured": served.captured}
+        request = Request(served.url, meta={**meta, "capture": held} if held else meta)
+        self.crawler.signals.send_catch_log(signals.request_scheduled, request=request, spider=spider)
+        try:
+            response = as_response(served)
+            if not held:
+                self.store.take(request, response)
+            if "capture" not in request.meta:
+                raise Refused(f"status-{served.status}", "the publisher's server said so")
+            return whole(self.whole_body, request, response)
+        except Refused as refusal:
+            spider.end(article_ended, "article/failed", refusal, served.url, request.meta)
+            return None
 
     def ended(self, **_: Any) -> None:
         """Make room for the next."""
         self.room.release()
-
-
-class CaptureHandler(BaseDownloadHandler):
-    """Answers each request with the response it was made for; nothing goes over the network."""
-
-    lazy = True
-
-    async def download_request(self, request: Request) -> Response:
-        """Return the response as it came over the wire."""
-        return as_response(request.meta.pop("served"))
-
-    async def close(self) -> None:
-        """Do nothing: no connection was opened."""

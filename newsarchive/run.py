@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from scrapy import Request, signals
 from scrapy.crawler import Crawler
+from scrapy.exceptions import DropItem
 from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
@@ -65,24 +66,33 @@ class RunExtension:
         crawler.signals.connect(extension.pipeline_failed, signals.item_error)
         return extension
 
-    def stored(self, item: Article, response: Response) -> None:
+    def stored(self, item: Article, response: Response | None) -> None:
         """Announce an article that went through all pipelines."""
-        self.crawler.signals.send_catch_log(article_ended, url=asked(response), article=item)
+        self.crawler.signals.send_catch_log(article_ended, url=_asked(response, item), article=item)
 
-    def dropped(self, item: Article, response: Response, exception: Refused) -> None:
+    def dropped(self, item: Article, response: Response | None, exception: DropItem) -> None:
         """Count and announce an article that a pipeline refused."""
-        self.crawler.stats.inc_value(f"article/refused/{exception.reason}")
-        self.announce(response, item, exception)
+        refusal = exception if isinstance(exception, Refused) else Refused("dropped", str(exception))
+        self.crawler.stats.inc_value(f"article/refused/{refusal.reason}")
+        self.announce(response, item, refusal)
 
-    def pipeline_failed(self, item: Article, response: Response, failure: Any) -> None:
+    def pipeline_failed(self, item: Article, response: Response | None, failure: Any) -> None:
         """Count and announce an article that a pipeline broke on; it is not stored."""
         refusal = Refused("pipeline", repr(failure.value))
         self.crawler.stats.inc_value("article/failed/pipeline")
         self.announce(response, item, refusal)
 
-    def announce(self, response: Response, item: Article, refusal: Refused) -> None:
+    def announce(self, response: Response | None, item: Article, refusal: Refused) -> None:
         """Announce that an article is not stored."""
-        self.crawler.signals.send_catch_log(article_ended, url=asked(response), refusal=refusal, capture=item.capture)
+        url = _asked(response, item)
+        self.crawler.signals.send_catch_log(article_ended, url=url, refusal=refusal, capture=item.capture)
+
+
+def _asked(response: Response | None, item: Article) -> str:
+    """Return the address for which an article was read; a replay has captures, and no responses to requests."""
+    if response is None and item.capture:
+        return item.capture.url
+    return asked(response) if response else item.url
 
 
 def first_asked(request: Request) -> str:

@@ -236,6 +236,21 @@ class Store:
             digest=digest,
         )
 
+    def take(self, request: Request, response: Response) -> None:
+        """Keep a response, and note in the request's meta its capture if it has to be read.
+
+        Raises Refused ``capture`` if it cannot be kept; the run then stops.
+        """
+        try:
+            capture = self.capture(request, response)
+        except Exception as error:
+            self.broken(error)
+            raise Refused("capture", f"{type(error).__name__}: {error}") from error
+        if ended := verdict(capture, (response.headers.get("Location") or b"").decode("latin-1")):
+            self.capture_ended(capture, *ended)
+        else:
+            request.meta["capture"] = capture
+
     def wrong_clock(self, response: Response) -> str:
         """Return how far this machine's clock is from the server's, in words; empty if they agree."""
         try:
@@ -359,8 +374,7 @@ class CaptureMiddleware:
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
         self.store = Store.of(crawler)
-        self.replayed = crawler.settings.getbool("REPLAYED")
-        self.clock_checked = self.replayed
+        self.clock_checked = crawler.settings.getbool("REPLAYED")
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -378,15 +392,7 @@ class CaptureMiddleware:
                 self.store.broken(RuntimeError(f"the clock is wrong: {wrong}; set it and run again"), "clock")
                 raise Refused("clock", wrong)
             self.clock_checked = True
-        try:
-            capture = request.meta.get("held") or self.store.capture(request, response)
-        except Exception as error:
-            self.store.broken(error)
-            raise Refused("capture", f"{type(error).__name__}: {error}") from error
-        if ended := verdict(capture, (response.headers.get("Location") or b"").decode("latin-1")):
-            self.store.capture_ended(capture, *ended)
-        else:
-            request.meta["capture"] = capture
+        self.store.take(request, response)
         return response
 
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from warcio.archiveiterator import ArchiveIterator
 from newsarchive.address import canonical_url
 from newsarchive.index import Index
 from newsarchive.lock import hold
+from newsarchive.settings import ITEM_PIPELINES
 from newsarchive.store import lock_file
 from newsarchive.warc import CaptureWriter
 
@@ -41,9 +43,10 @@ def run(server: Server, folder: Path, **settings: object) -> Crawl:
     return crawl(server, folder, listings=(LISTING,), **settings)
 
 
-def scrapy(*args: str, archive: Path) -> subprocess.CompletedProcess[str]:
+def scrapy(*args: str, archive: Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scrapy", *args, "-s", f"ARCHIVE_DIR={archive}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    env = {**os.environ, **env}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
 def posts(archive: Path) -> dict[str, bytes]:
@@ -287,6 +290,35 @@ def test_other_peoples_captures_become_ours(server: Server, tmp_path: Path) -> N
     (mine / "index.sqlite").unlink()
     assert scrapy("replay", str(mine / "captures"), archive=mine).returncode == 0
     assert (posts(mine), content(mine)) == (texts, rows)
+
+
+DROPPING = """
+from scrapy.exceptions import DropItem
+
+class Dropping:
+    def process_item(self, item):
+        if item.id.endswith("1"):
+            raise DropItem("odd")
+        return item
+"""
+
+
+def test_a_pipeline_of_the_users_own_may_drop_articles(server: Server, tmp_path: Path) -> None:
+    """However many are dropped, all are read, and all are counted."""
+    archive = run(server, tmp_path).archive
+    (tmp_path / "dropping.py").write_text(DROPPING)
+    pipelines = {**ITEM_PIPELINES, "dropping.Dropping": 250}
+    again = scrapy(
+        *("replay", str(archive / "captures"), "-s", f"ITEM_PIPELINES={json.dumps(pipelines)}"),
+        archive=archive,
+        PYTHONPATH=str(tmp_path),
+    )
+    dropped = sum(id.endswith("1") for id in IDS)
+    assert 0 < dropped < len(IDS)
+    assert again.returncode == 0
+    assert f"{len(IDS) - dropped} unchanged), {dropped} refused" in again.stdout
+    assert account(archive)["refused"] == {"dropped": dropped}
+    assert account(archive)["failures"] == []
 
 
 def test_since_until_and_publisher_limit_a_replay(server: Server, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import random
 import socket
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -29,6 +30,7 @@ from server import (
     silence,
 )
 
+from newsarchive.page import LONG_TAG, holds_long_tag
 from newsarchive.whole_body import zstd
 
 #: So many digits that compression does not make a page so small that half of it is nothing.
@@ -403,6 +405,24 @@ def test_every_bad_listing_has_one_ending_and_spoils_no_other(server: Server, tm
     assert run.status == 1
     assert "cna: 1 × listing/failed/status-404\n" in run.stdout
     assert not [url for url in server.asked if "www.cna.com.tw" not in url]
+
+
+def test_no_long_tag_hides_among_others() -> None:
+    """Whatever stands around it, a tag that would keep a parser busy is found, and none where there is none."""
+    choose = random.Random(1)
+    pieces = (
+        *(b"<a ", b"<p>", b"</p>", b"<p a=b>", b'<p a="b">', b"<p a='>'>", b'">', b'"', b"'", b">", b"<", b"=", b" x"),
+        *(b'="y"', b"='z'", b"/", b"\n", b"<!--", b"-->", b"<style>", b"p>a{color:red}\n" * 200, b"words "),
+        *(b"<br " + b" a=1" * 4_000, b' c="d"' * 4_000 + b">", b" e='>'" * 4_000, b" f" * 9_000),
+    )
+    found = Counter[bool]()
+    for _ in range(2_000):
+        weights = [choose.random() ** 3 for _ in pieces]
+        body = b"".join(choose.choices(pieces, weights, k=choose.randint(2, 60)))
+        expected = LONG_TAG.search(body) is not None
+        assert holds_long_tag(body) == expected, body
+        found[expected] += 1
+    assert min(found[True], found[False]) > 200
 
 
 def test_who_does_not_answer(server: Server, tmp_path: Path) -> None:
