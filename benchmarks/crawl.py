@@ -164,7 +164,8 @@ def run(command: list[str], where: Path, folder: Path, proxy: str) -> Run:
     """Run a crawl; return what it took."""
     log = folder / "access.log"
     os.truncate(log, 0)
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    unwanted = ("_proxy", "scrapy_settings_module")
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith(unwanted)}
     environment |= {"http_proxy": proxy, "PYTHONPATH": str(HERE.parent)}
     measured = [sys.executable, "-c", MEASURE, sys.executable, "-m", "scrapy", *command]
     with Path(folder, "crawl.log").open("w") as output:

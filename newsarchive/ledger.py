@@ -81,18 +81,25 @@ class Ledger:
         """Take back an address that the run has taken up already."""
         kind = request.meta.get("kind")
         if kind in self.open and not {"redirect_urls", "retry_times"} & request.meta.keys():
-            self.open[kind][request.url] -= 1
+            self.close(kind, request.url)
             self.scheduled[kind] -= 1
 
     def article_ended(self, url: str, **_: Any) -> None:
         """Note that an article's address has ended."""
-        self.open["article"][url] -= 1
+        self.close("article", url)
+
+    def close(self, kind: str, url: str) -> None:
+        """Note that an address has ended; forget it, as there may be millions."""
+        addresses = self.open[kind]
+        addresses[url] -= 1
+        if not addresses[url]:
+            del addresses[url]
 
     def listing_ended(
         self, url: str, links: list[Link] | None = None, refusal: Refused | None = None, **_: Any
     ) -> None:
         """Note how a listing ended."""
-        self.open["listing"][url] -= 1
+        self.close("listing", url)
         how = {"failed": refusal.reason} if refusal else {"links": len(links or ())}
         self.listings.append({"url": url, **how})
 

@@ -113,14 +113,15 @@ def keep(index: Index, archive: Path, entry: Entry, content: bytes, drafts: Draf
     already is left alone. Raises OSError if the post cannot be written, Refused ``post-taken`` if it is another
     article's; then nothing is recorded.
     """
+
+    def write(post: str) -> str:
+        drafts.write(archive / post, content)
+        return sha256(content).hexdigest()
+
     try:
-        place = index.place(entry)
+        return index.record(entry, write=write)
     except PostTaken as error:
         raise Refused("post-taken", str(error)) from error
-    if not place.shown:
-        return index.record(entry)
-    drafts.write(archive / place.post, content)
-    return index.record(entry, sha256(content).hexdigest())
 
 
 @dataclass(eq=False, slots=True)

@@ -3,7 +3,7 @@
 import errno
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import groupby
@@ -158,25 +158,29 @@ class Index:
         """Return what recording an entry would return; raise as it would."""
         return self._plan(entry).place
 
-    def record(self, entry: Entry, sha256: str = "") -> Place:
+    def record(self, entry: Entry, sha256: str = "", *, write: Callable[[str], str] | None = None) -> Place:
         """Record what a capture says, in place of what it said before, and return where that puts it.
 
         ``sha256`` is that of the article's post if it now lies on disk, made of
-        this capture. Outside a transaction, it is one. Raises ValueError for a time
-        without zone or a reading of another publisher, and PostTaken.
+        this capture. ``write`` is called with the name of the post if this capture is to
+        be shown, before anything is recorded, and returns that sum. Outside a transaction,
+        it is one. Raises ValueError for a time without zone or a reading of another
+        publisher, PostTaken, and what ``write`` raises.
         """
         if self.db.in_transaction:
-            return self._record(entry, sha256)
+            return self._record(entry, sha256, write)
         with self.transaction():
-            return self._record(entry, sha256)
+            return self._record(entry, sha256, write)
 
-    def _record(self, entry: Entry, sha256: str) -> Place:
+    def _record(self, entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
         """Write what recording an entry comes to."""
         if sha256 and not entry.reading:
             raise ValueError(
                 f"a post is made of a reading, and {entry.capture.file} has none at {entry.capture.offset}"
             )
         place, row, known, lines = self._plan(entry)
+        if write and place.shown:
+            sha256 = write(place.post)
         made = bytes.fromhex(sha256)
         if made and row.first and lines is None and not known:
             row = row._replace(sha256=made)
