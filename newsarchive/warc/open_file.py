@@ -6,7 +6,7 @@ import re
 import threading
 from pathlib import Path
 
-__all__ = ["OPEN", "OpenFile", "sync_folder", "unused"]
+__all__ = ["OPEN", "OpenFile", "failed_before", "sync_folder", "unused"]
 
 #: Ends the name of a file that is being written.
 OPEN = ".open"
@@ -26,8 +26,8 @@ class OpenFile:
         self.descriptor = os.open(self.open_path, flags, 0o666)
         #: Bytes of whole records, and how many of them are durable.
         self.size, self.synced = 0, 0
-        #: Whether what is on disk is in doubt.
-        self.broken = False
+        #: What failed so that what is on disk is in doubt, if anything did.
+        self.failure: OSError | None = None
         self._lock = threading.Lock()
 
     def append(self, data: bytes) -> int:
@@ -45,15 +45,15 @@ class OpenFile:
 
     def _trust(self) -> None:
         """Raise OSError if what is on disk is in doubt: a second try may succeed and mean nothing."""
-        if self.broken:
-            raise OSError(errno.EIO, "the disk failed before", str(self.open_path))
+        if self.failure:
+            raise failed_before(self.failure, self.open_path)
 
     def _cut_back(self) -> None:
         """Take a piece of a record off the end."""
         try:
             os.ftruncate(self.descriptor, self.size)
-        except OSError:
-            self.broken = True
+        except OSError as error:
+            self.failure = error
 
     def sync(self) -> None:
         """Make what was written durable, and the name of the file. Other threads may write meanwhile."""
@@ -68,9 +68,9 @@ class OpenFile:
                 # captures/<publisher>, captures and the archive may be new, too.
                 for folder in list(self.path.parents)[:3]:
                     sync_folder(folder)
-        except OSError:
+        except OSError as error:
             # Once it failed, the system may take for written what is not.
-            self.broken = True
+            self.failure = error
             raise
         finally:
             os.close(descriptor)
@@ -95,6 +95,11 @@ class OpenFile:
         else:
             self.open_path.rename(self.path)
         sync_folder(self.path.parent)
+
+
+def failed_before(failure: OSError, path: Path) -> OSError:
+    """Return what to raise for a file that cannot be trusted since something failed; it says what that was."""
+    return OSError(failure.errno, f"{failure.strerror}, before this", str(path))
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """A run's captures, appended to WARC files one after the other."""
 
-import errno
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from newsarchive.capture import Capture
 from newsarchive.warc.digest import payload_digest
-from newsarchive.warc.open_file import OpenFile
+from newsarchive.warc.open_file import OpenFile, failed_before
 from newsarchive.warc.reader import WarcError, record_at, refers_to
 from newsarchive.warc.render import (
     PROFILE,
@@ -53,13 +52,14 @@ class CaptureWriter:
         self._file: OpenFile | None = None
         #: Id of the file's ``warcinfo``.
         self._info_id = ""
-        self._failed = False
+        #: What failed when a file was closed, if anything did.
+        self._failure: OSError | None = None
         self._lock = threading.Lock()
 
     @property
     def broken(self) -> bool:
         """Tell whether the disk failed in a way that leaves in doubt what is on it: nothing more is written."""
-        return self._failed or (self._file is not None and self._file.broken)
+        return bool(self._failure or (self._file and self._file.failure))
 
     def write(
         self,
@@ -131,14 +131,14 @@ class CaptureWriter:
         if file:
             try:
                 file.close()
-            except OSError:
-                self._failed = True
+            except OSError as error:
+                self._failure = error
                 raise
 
     def _trust(self) -> None:
         """Raise OSError if a file that was closed is in doubt."""
-        if self._failed:
-            raise OSError(errno.EIO, "the disk failed before", str(self.archive / "captures" / self.publisher))
+        if self._failure:
+            raise failed_before(self._failure, self.archive / "captures" / self.publisher)
 
     def _current(self) -> OpenFile:
         """Return the file to write to; raise OSError."""
