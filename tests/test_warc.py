@@ -506,7 +506,7 @@ def test_disk_that_cannot_be_trusted_is_not_written_to(
     assert to.broken
     # A second try might succeed, and mean nothing.
     for again in (lambda: write(to), to.sync, to.close, lambda: write(to), to.sync):
-        with pytest.raises(OSError, match="error, before this|large, before this"):
+        with pytest.raises(OSError, match=r"error, before this|large, before this"):
             again()
     assert to.broken
     (left,) = (tmp_path / "captures/cna").iterdir()
