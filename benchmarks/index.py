@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from newsarchive.capture import Capture
 from newsarchive.index import Entry, Index, Reading
+from newsarchive.likeness import KEY_SIZE, KEYS, OTHERS
 
 ARTICLES = int(os.environ.get("BENCH_ARTICLES", "1000000"))
 #: Lookups of a kind, and how many are timed together.
@@ -34,8 +35,8 @@ LOOKUPS, PART = 5_000, 500
 FILE, BATCH = 40, 1600
 #: Articles in the commits of a run, commits in a round, and rounds.
 GROUP, COMMITS, ROUNDS = 8, 50, 5
-#: Seconds to start, µs to record and to look up, MB of memory, bytes on disk for an article.
-START, RECORD, LOOKUP, MEMORY, DISK = 1, 100, 50, 200, 1000
+#: Seconds to start, µs to record, to look up and to find what is related, MB of memory, bytes on disk for an article.
+START, RECORD, LOOKUP, RELATED, MEMORY, DISK = 1, 100, 50, 200, 200, 1150
 #: µs that recording an article may take longer than in an empty index: a run waits two seconds between two articles.
 SLOWER = 200
 
@@ -45,6 +46,8 @@ MONTH = timedelta(days=30)
 PACE = 5
 MONTHLY = MONTH // timedelta(minutes=PACE)
 SHA256 = "5e" * 32
+#: Articles that share a key of a sketch, on average: phrases recur.
+SHARING = 4
 WORDS = "日美會談同意深化合作總統府今天表示將持續與國際社會共同維護區域和平穩定經濟部長出席論壇強調產業升級"
 
 
@@ -68,7 +71,9 @@ def entry(number: int, again: bool = False) -> Entry:
         announced=published,
     )
     post = f"_posts/{publisher}/{published:%Y/%Y-%m-%d}-{id.lower()}.md"
-    reading = Reading(publisher, id, url, title, published, post, digest.hex()[:32])
+    phrases = (Random(random.randrange(ARTICLES // SHARING)).randbytes(KEY_SIZE) for _ in range(KEYS))
+    sketch = b"".join(phrases) + random.randbytes(OTHERS)
+    reading = Reading(publisher, id, url, title, published, post, digest.hex()[:32], sketch)
     return Entry(capture, publisher, "article", reading=reading)
 
 
@@ -138,6 +143,7 @@ def looked_up(index: Index) -> None:
         address=timed(lambda one: index.address(one.capture.url), there),
         address_missing=timed(lambda one: index.address(one.capture.url), missing),
         article=timed(lambda one: index.article(one.publisher, one.reading.id), there),
+        related=timed(lambda one: index.related(one.publisher, one.reading.id), there),
         place=timed(index.place, there),
         place_missing=timed(index.place, missing),
     )
@@ -195,6 +201,7 @@ def main() -> bool:
         looks = in_process("look", file)
         for name in ("address", "address_missing", "article", "place", "place_missing"):
             say(f"{name.replace('_', '(), ')}{'' if '_' in name else '()'}", looks[name], "µs", LOOKUP)
+        say("related()", looks["related"], "µs", RELATED)
         run = in_process("hourly", file, empty)
         say(f"commit of {GROUP}, empty index", run["empty"], "ms")
         say(f"commit of {GROUP}", run["large"], "ms")

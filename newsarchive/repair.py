@@ -169,7 +169,8 @@ class Repair:
             if row.id is not None:
                 published = datetime.fromisoformat(str(row.published))
                 said = row.canonical or row.url, str(row.title), published, str(row.post), str(row.fingerprint)
-                entry = Entry(capture, row.publisher, row.ending, row.target, Reading(row.publisher, row.id, *said))
+                reading = Reading(row.publisher, row.id, *said, sketch=row.sketch or b"")
+                entry = Entry(capture, row.publisher, row.ending, row.target, reading)
                 self.index.record(entry, row.sha256.hex() if row.sha256 else "")
             if row.id is None or row.reads == WITHDRAWN:
                 self.index.record(Entry(capture, row.publisher, row.ending, row.target))
@@ -352,6 +353,7 @@ def _account(row: RunRow, archive: Path) -> dict[str, Any]:
         **counts,
         **{name: {"unknown": counts[name]} if counts.get(name) else {} for name in ("refused", "failed")},
         "listings": [],
+        "covered": [[source, _iso(span.start), _iso(span.end)] for source, span in row.covered],
         "captures": files,
         "failures": ["this account was lost, and made again from the index"],
     }

@@ -871,7 +871,7 @@ def test_damage_anywhere_is_told(filled: Path) -> None:
 
 def test_damage_met_by_a_run_is_told(filled: Path) -> None:
     whole = filled.read_bytes()
-    filled.write_bytes(whole[: 20 * 4096] + b"\xff" * (len(whole) - 20 * 4096))
+    filled.write_bytes(whole[: 32 * 4096] + b"\xff" * (len(whole) - 32 * 4096))
     with Index(filled) as index, pytest.raises(IndexUnusable, match="is damaged"):
         record_all(index, (article(number, "bb", id=str(number), post=str(number)) for number in range(400)))
 

@@ -20,7 +20,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Refused
 from newsarchive.fixture import as_json
-from newsarchive.index import ArticleRow, Index, IndexUnusable, RevisionRow
+from newsarchive.index import ArticleRow, Index, IndexUnusable, RelatedRow, RevisionRow
 from newsarchive.post import Post, render
 from newsarchive.reading import Reader
 from newsarchive.revision import Passage, Piece, differences, paragraphs
@@ -75,6 +75,8 @@ class History:
     row: ArticleRow
     addresses: list[Address]
     revisions: list[Revision] = field(default_factory=list)
+    #: Articles of much the same text, each with its title.
+    related: list[tuple[RelatedRow, str]] = field(default_factory=list)
 
     def steps(self) -> Iterator[tuple[Revision, Revision, list[Passage] | None]]:
         """Yield each revision with the next and what changed; None where one of them cannot be read."""
@@ -152,7 +154,7 @@ class Command(ScrapyCommand):
 
     def history(self, index: Index, row: ArticleRow) -> History:
         """Return everything about an article; note in the exit status what cannot be read."""
-        history = History(row, list(addresses(index, row)))
+        history = History(row, list(addresses(index, row)), related=list(related(index, row)))
         for number, revision in enumerate(index.revisions(row.publisher, row.id), 1):
             found = Revision(number, revision)
             try:
@@ -202,6 +204,13 @@ def addresses(index: Index, row: ArticleRow) -> Iterator[Address]:
         yield Address(url, ending, target, since=times[-1], last=times[0])
 
 
+def related(index: Index, row: ArticleRow) -> Iterator[tuple[RelatedRow, str]]:
+    """Yield the articles of much the same text, each with its title."""
+    for other in index.related(row.publisher, row.id):
+        if held := index.article(other.publisher, other.id):
+            yield other, held.title
+
+
 # For people.
 
 
@@ -222,6 +231,10 @@ def lines(history: History, whole: bool) -> Iterator[str]:
             yield safe(f"     its text cannot be shown: {revision.problem}")
         elif whole and revision.article:
             yield from (safe(f"     {line}") for line in text_of(revision.article))
+    if history.related:
+        yield "\nrelated, by how much of the text is the same"
+    for other, title in history.related:
+        yield safe(f"  {other.similarity:.0%}  {other.publisher} {other.id}  {title}")
     for old, new, passages in history.steps():
         yield f"\n{old.number} → {new.number}"
         yield from told(passages)
@@ -317,6 +330,7 @@ def as_object(history: History) -> dict[str, Any]:
         "withdrawn": row.withdrawn,
         "addresses": [{name: as_json(value) for name, value in asdict(one).items()} for one in history.addresses],
         "revisions": [revision_object(revision) for revision in history.revisions],
+        "related": [{**asdict(other), "title": title} for other, title in history.related],
         "differences": [
             {"old": old.number, "new": new.number, "passages": passages and list(map(passage_object, passages))}
             for old, new, passages in history.steps()

@@ -17,7 +17,11 @@ Three rules say what follows:
   notice brings back the text that the notice had replaced, and a parser that
   got worse removes no article.
 - An address belongs to the article of the newest reading that asked for it, or
-  named it as canonical. Its ending is that of its newest capture.
+  named it as canonical; if there is none, to that of the newest that named it
+  as its twin in another script. Its ending is that of its newest capture.
+
+Articles are related by what they show: where sketches of their texts say so
+(``newsarchive.likeness``). That is looked up, and recorded nowhere.
 
 The one table of facts is ``captures``: a row per capture with its reading, and
 three marks that follow from the others (``first``, ``revision``, ``shown``).
@@ -32,12 +36,15 @@ from newsarchive.index.facts import (
     AddressRow,
     ArticleRow,
     Entry,
+    Holdings,
     IndexUnusable,
     Place,
     PostTaken,
     Reading,
+    RelatedRow,
     RevisionRow,
     RunRow,
+    TwinTaken,
 )
 from newsarchive.index.row import Row
 
@@ -45,12 +52,15 @@ __all__ = [
     "AddressRow",
     "ArticleRow",
     "Entry",
+    "Holdings",
     "Index",
     "IndexUnusable",
     "Place",
     "PostTaken",
     "Reading",
+    "RelatedRow",
     "RevisionRow",
     "Row",
     "RunRow",
+    "TwinTaken",
 ]

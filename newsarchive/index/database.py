@@ -6,21 +6,26 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from newsarchive.capture import Capture
+from newsarchive.coverage import Span, gaps_between, joined
 from newsarchive.index.facts import (
     AddressRow,
     ArticleRow,
     Entry,
+    Holdings,
     IndexUnusable,
     Place,
     PostTaken,
+    RelatedRow,
     RevisionRow,
     RunRow,
+    TwinTaken,
 )
+from newsarchive.index.likeness import related
 from newsarchive.index.opening import opened, opened_for_reading
 from newsarchive.index.row import (
     CURRENT,
@@ -80,10 +85,14 @@ class _Plan(NamedTuple):
 NOTHING = Place("unchanged", "", False)
 #: Captures of an address at a time with a digest. Saying what `reads` may be lets SQLite use the index of all three.
 EXACT = "url = ? AND reads IN (0, 1, 2) AND captured = ? AND digest = ?"
-#: Addresses at which an article was read, that its pages name, or that redirect to one of those.
+#: Addresses at which an article was read, that its pages name, or that redirect to one of those. A twin's is one of
+#: them unless it is another article's own.
 ADDRESSES = """WITH RECURSIVE known(url) AS (
  SELECT url FROM captures WHERE publisher = ?1 AND id = ?2
  UNION SELECT canonical FROM captures WHERE publisher = ?1 AND id = ?2 AND canonical IS NOT NULL
+ UNION SELECT twin FROM captures WHERE publisher = ?1 AND id = ?2 AND twin IS NOT NULL
+ AND NOT EXISTS (SELECT 1 FROM captures AS own WHERE own.url = captures.twin AND own.reads IN (1, 2))
+ AND NOT EXISTS (SELECT 1 FROM captures AS own WHERE own.canonical = captures.twin)
  UNION SELECT captures.url FROM known JOIN captures
  ON captures.target = known.url AND captures.target <> '' AND captures.publisher = ?1
 ) SELECT url FROM known ORDER BY url"""
@@ -245,6 +254,12 @@ class Index:
         ended = row.ended and as_text(row.ended)
         values = (row.run, row.publisher, as_text(row.started), ended, row.status, counted)
         self._run("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", *values)
+        self._run("DELETE FROM coverage WHERE run = ?", row.run)
+        for source, span in row.covered:
+            self._run(
+                "INSERT OR IGNORE INTO coverage VALUES (?, ?, ?, ?, ?)",
+                *(row.publisher, as_text(span.start), as_text(span.end), row.run, source),
+            )
 
     # Where a capture stands.
 
@@ -277,6 +292,7 @@ class Index:
         newest = self._row(f"{SELECT} WHERE publisher = ? AND id = ? {BEST}", row.publisher, row.id)
         if newest is None:
             self._free([row])
+            self._single(row)
             return _Plan(Place("stored", str(row.post), True), row._replace(first=1, revision=1, shown=1), None)
         if newest.reads != CURRENT or moment(newest) > moment(row):
             return None
@@ -313,6 +329,13 @@ class Index:
             other = other or next((one for one in owners if one != row.article and owners[one] == row.post), None)
             if other:
                 raise PostTaken(f"{row.publisher} {row.id} would have the post of {other[0]} {other[1]}: {row.post}")
+
+    def _single(self, row: Row) -> None:
+        """Raise TwinTaken if a new article is another one in another script: either names an address of the other."""
+        others = [self._row(f"{SELECT} WHERE twin = ? {BEST}", url) for url in {row.url, row.canonical or row.url}]
+        for other in (*others, self._read(row.twin) if row.twin else None):
+            if other and other.publisher == row.publisher and other.id != row.id:
+                raise TwinTaken(f"{row.publisher} {row.id} is {other.id} in another script")
 
     # Reading.
 
@@ -379,6 +402,15 @@ class Index:
             for row in rows
         ]
 
+    def related(self, publisher: str, id: str) -> list[RelatedRow]:
+        """Return the articles whose text is much like that of an article, as both are shown, the most alike first.
+
+        Those of other publishers too; none of a text that is too short to be compared.
+        """
+        id = as_utf8(id)
+        shown = self._one("SELECT sketch FROM captures WHERE publisher = ? AND id = ? AND shown = 1", publisher, id)
+        return related(publisher, id, shown[0], self._all) if shown else []
+
     def address(self, url: str) -> AddressRow | None:
         """Return what is held of an address, looked up exactly; None if it is neither captured nor canonical.
 
@@ -401,10 +433,14 @@ class Index:
     def _address(self, url: str) -> tuple[Row | None, Row | None]:
         """Return the newest capture of an address, and its newest reading: one that counts, or else a withdrawn one."""
         asked = self._row(f"{SELECT} WHERE url = ? {BEST}", url)
-        named = self._row(f"{SELECT} WHERE canonical = ? {BEST}", url)
-        read = max((row for row in (asked, named) if row and row.article), key=weight, default=None)
+        read = self._read(url) or self._row(f"{SELECT} WHERE twin = ? {BEST}", url)
         others = self._newest(url, range(asked.reads)) if asked else []
         return max((row for row in (asked, *others) if row), key=moment, default=None), read
+
+    def _read(self, url: str) -> Row | None:
+        """Return the newest reading that asked for an address or named it as canonical; None if there is none."""
+        rows = (self._row(f"{SELECT} WHERE {name} = ? {BEST}", url) for name in ("url", "canonical"))
+        return max((row for row in rows if row and row.article), key=weight, default=None)
 
     def _newest(self, url: str, kinds: Iterable[int]) -> list[Row]:
         """Return the newest captures of an address by what they say of an article, each a step in an index."""
@@ -415,10 +451,37 @@ class Index:
         """Return the addresses that an article was read at, that its pages name, or that redirect to one of those."""
         return [url for (url,) in self._all(ADDRESSES, publisher, as_utf8(id))]
 
-    def captures_of(self, url: str) -> list[Row]:
-        """Return the captures of an address, newest first."""
-        sql = f"{SELECT} WHERE url = ? ORDER BY captured DESC, file DESC, offset DESC"
-        return list(map(Row._make, self._all(sql, as_utf8(url))))
+    def captures_of(self, url: str, most: int = -1) -> list[Row]:
+        """Return the captures of an address, newest first; no more than ``most``, if it is given."""
+        # Each kind is a walk in an index; a listing has thousands of captures.
+        sql = f"{SELECT} WHERE url = ? AND reads = ? ORDER BY captured DESC, file DESC, offset DESC LIMIT ?"
+        kinds = (map(Row._make, self._all(sql, as_utf8(url), reads, most)) for reads in (SILENT, WITHDRAWN, CURRENT))
+        rows = sorted(chain.from_iterable(kinds), key=moment, reverse=True)
+        return rows if most < 0 else rows[:most]
+
+    def read(self, publisher: str, id: str) -> tuple[str, datetime, datetime] | None:
+        """Return where an article was read last, and when first and last; None if it never was."""
+        sql = "SELECT url, captured FROM captures WHERE publisher = ? AND id = ? AND reads = ? ORDER BY captured "
+        values = publisher, as_utf8(id), CURRENT
+        first = self._one(f"{sql} LIMIT 1", *values)
+        url, last = self._one(f"{sql} DESC LIMIT 1", *values) or ("", "")
+        return (url, datetime.fromisoformat(first[1]), datetime.fromisoformat(last)) if first else None
+
+    def ids(self, publisher: str, begins: str) -> list[str]:
+        """Return the ids of a publisher's articles that begin with some ASCII digits."""
+        sql = "SELECT DISTINCT id FROM captures WHERE publisher = ? AND id >= ? AND id < ? AND reads = ?"
+        return [id for (id,) in self._all(sql, publisher, begins, begins + ":", CURRENT)]
+
+    def endings_below(self, address: str) -> list[tuple[str, str, datetime]]:
+        """Return the captured addresses that begin with another and a digit, how each ended last, and when."""
+        sql = """SELECT url, ending, max(captured) FROM captures WHERE url >= ? AND url < ? GROUP BY url"""
+        rows = self._all(sql, address + "0", address + ":")
+        return [(url, ending, datetime.fromisoformat(captured)) for url, ending, captured in rows]
+
+    def first_read(self, publisher: str, since: datetime) -> list[tuple[str, datetime]]:
+        """Return the articles of a publisher that were read for the first time since then, with that time."""
+        sql = "SELECT id, captured FROM captures WHERE publisher = ? AND first = 1 AND captured >= ? ORDER BY captured"
+        return [(id, datetime.fromisoformat(first)) for id, first in self._all(sql, publisher, as_text(since))]
 
     def find(self, text: str) -> list[tuple[str, str]]:
         """Return publisher and id of the articles that have an address or an id, looked up exactly."""
@@ -426,6 +489,16 @@ class Index:
         found = {(row.publisher, row.id)} if row and row.id else set()
         found.update((publisher, text) for publisher in self.publishers() if self.article(publisher, text))
         return sorted(found)
+
+    def holdings(self, publisher: str) -> Holdings:
+        """Return how much is held of a publisher."""
+        values = self._one(
+            "SELECT count(*), min(published), max(published) FROM captures WHERE publisher = ? AND shown = 1", publisher
+        )
+        (revisions,) = self._one("SELECT count(*) FROM captures WHERE publisher = ? AND revision = 1", publisher)
+        (captures,) = self._one("SELECT count(*) FROM captures WHERE publisher = ?", publisher)
+        articles, oldest, newest = values
+        return Holdings(articles, revisions, captures, as_time(oldest), as_time(newest))
 
     def publishers(self) -> list[str]:
         """Return the publishers that have articles, by name."""
@@ -486,6 +559,11 @@ class Index:
     def runs(self, publisher: str = "") -> list[RunRow]:
         """Return the runs of a publisher, or of all, by their names: oldest first."""
         rows = self._all("SELECT * FROM runs WHERE ?1 IN ('', publisher) ORDER BY run", publisher)
+        covered: dict[str, list[tuple[str, Span]]] = {}
+        for run, source, *span in self._each(
+            """SELECT run, source, start, "end" FROM coverage WHERE ?1 IN ('', publisher)""", publisher
+        ):
+            covered.setdefault(run, []).append((source, _span(*span)))
         return [
             RunRow(
                 run,
@@ -494,9 +572,19 @@ class Index:
                 as_time(ended),
                 status=status,
                 counts=json.loads(counts),
+                covered=tuple(sorted(covered.get(run, ()))),
             )
             for run, publisher, started, ended, status, counts in rows
         ]
+
+    def covered(self, publisher: str) -> list[Span]:
+        """Return the times that listings of a publisher have covered, in order; those that touch as one."""
+        sql = """SELECT start, "end" FROM coverage WHERE publisher = ? ORDER BY start, "end" """
+        return joined(_span(*row) for row in self._each(sql, publisher))
+
+    def gaps(self, publisher: str) -> list[Span]:
+        """Return the times at which articles of a publisher may have come and gone unseen, in order."""
+        return gaps_between(self.covered(publisher))
 
     def dump(self) -> Iterator[tuple[Any, ...]]:
         """Yield all that follows from what was recorded: the name of a table and a row of it, in the order of keys."""
@@ -505,8 +593,13 @@ class Index:
         yield from self._each("SELECT 'articles', * FROM articles ORDER BY publisher, id")
         yield from self._each("SELECT 'revisions', * FROM revisions ORDER BY publisher, id, captured, file, offset")
         yield from self._each("SELECT 'addresses', * FROM addresses ORDER BY url")
+        shown = "SELECT publisher, id, sketch FROM captures WHERE shown = 1 ORDER BY publisher, id"
+        for publisher, id, sketch in self._each(shown):
+            for row in related(publisher, id, sketch, self._all):
+                yield "related", publisher, id, row.publisher, row.id, row.similarity
         yield from self._each("SELECT 'files', * FROM files ORDER BY file")
         yield from self._each("SELECT 'runs', * FROM runs ORDER BY run")
+        yield from self._each("SELECT 'coverage', * FROM coverage ORDER BY 2, 3, 4, 5, 6")
 
     def check(self) -> Iterator[str]:
         """Yield what is wrong with the index, a sentence for each problem."""
@@ -613,3 +706,7 @@ class Index:
         told = type(error)(f"{self.file}: {error}")
         told.sqlite_errorcode = code
         return told
+
+
+def _span(start: str, end: str) -> Span:
+    return Span(datetime.fromisoformat(start), datetime.fromisoformat(end))

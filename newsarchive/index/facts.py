@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Literal
 
 from newsarchive.capture import Capture
+from newsarchive.coverage import Span
 
 __all__ = [
     "AddressRow",
     "ArticleRow",
     "Entry",
+    "Holdings",
     "IndexUnusable",
     "Place",
     "PostTaken",
     "Reading",
+    "RelatedRow",
     "RevisionRow",
     "RunRow",
+    "TwinTaken",
 ]
 
 
@@ -31,6 +35,15 @@ class IndexUnusable(ValueError):
 
 class PostTaken(ValueError):
     """Says that two articles would have one post; nothing of the second is recorded."""
+
+    #: What the second is refused for.
+    reason = "post-taken"
+
+
+class TwinTaken(PostTaken):
+    """Says that an article is in the index in another script; nothing of it in this one is recorded."""
+
+    reason = "twin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,10 @@ class Reading:
     post: str
     #: What tells revisions apart: equal for two readings that differ only in what is no revision.
     fingerprint: str
+    #: What tells which articles are alike (``newsarchive.likeness``); empty for a text that is too short to say.
+    sketch: bytes = b""
+    #: Address of the same article in another script; empty if the page names none.
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,16 @@ class RevisionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RelatedRow:
+    """An article that has much of its text in common with another one."""
+
+    publisher: str
+    id: str
+    #: Share of the passages of both that both have, estimated: 1 for the same text.
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
 class AddressRow:
     """What the index holds of an address."""
 
@@ -132,6 +159,20 @@ class AddressRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdings:
+    """How much is held of a publisher."""
+
+    articles: int
+    #: States of their texts: at least one an article.
+    revisions: int
+    #: Responses of any kind.
+    captures: int
+    #: When the oldest and the newest article were published; None if there is none.
+    oldest: datetime | None
+    newest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     """One execution of a spider."""
 
@@ -144,3 +185,5 @@ class RunRow:
     #: How it ended; empty if it has not.
     status: str = ""
     counts: Mapping[str, int] | None = None
+    #: Which times it covered, each with the address of the listing or the name of the series that did.
+    covered: tuple[tuple[str, Span], ...] = ()

@@ -49,10 +49,12 @@ class Row(NamedTuple):
     # The reading. Its canonical address is None where it is the one that was asked.
     id: str | None = None
     canonical: str | None = None
+    twin: str | None = None
     title: str | None = None
     published: str | None = None
     post: str | None = None
     fingerprint: str | None = None
+    sketch: bytes | None = None
     reads: int = SILENT
     # What follows from the article's other captures.
     first: int = 0
@@ -122,10 +124,12 @@ def row_of(entry: Entry) -> Row:
         as_utf8(entry.target),
         id=as_utf8(reading.id),
         canonical=None if canonical == url else canonical,
+        twin=as_utf8(reading.twin) or None,
         title=as_utf8(reading.title),
         published=as_text(reading.published),
         post=reading.post,
         fingerprint=reading.fingerprint,
+        sketch=reading.sketch or None,
         reads=CURRENT,
     )
 

@@ -2,6 +2,7 @@
 
 import re
 
+from newsarchive.index.likeness import INDEXES
 from newsarchive.index.row import Row
 
 __all__ = [
@@ -29,7 +30,8 @@ SCHEMA = (
  file TEXT NOT NULL, offset INTEGER NOT NULL, url TEXT NOT NULL, captured TEXT NOT NULL, status INTEGER NOT NULL,
  digest TEXT NOT NULL, kind TEXT NOT NULL, announced TEXT,
  publisher TEXT NOT NULL, ending TEXT NOT NULL, target TEXT NOT NULL,
- id TEXT, canonical TEXT, title TEXT, published TEXT, post TEXT, fingerprint TEXT, reads INTEGER NOT NULL,
+ id TEXT, canonical TEXT, twin TEXT, title TEXT, published TEXT, post TEXT, fingerprint TEXT, sketch BLOB,
+ reads INTEGER NOT NULL,
  first INTEGER NOT NULL, revision INTEGER NOT NULL, shown INTEGER NOT NULL,
  sha256 BLOB, lies TEXT, outdated INTEGER NOT NULL,
  PRIMARY KEY (file, offset),
@@ -39,17 +41,25 @@ SCHEMA = (
 ) STRICT""",
     "CREATE INDEX by_url ON captures (url, reads, captured)",
     "CREATE INDEX by_canonical ON captures (canonical, reads, captured) WHERE canonical IS NOT NULL",
+    "CREATE INDEX by_twin ON captures (twin, reads, captured) WHERE twin IS NOT NULL",
     "CREATE INDEX by_article ON captures (publisher, id, reads, captured) WHERE id IS NOT NULL",
     "CREATE INDEX by_target ON captures (target) WHERE target <> ''",
     "CREATE INDEX by_lies ON captures (lies) WHERE lies IS NOT NULL",
     "CREATE UNIQUE INDEX shown ON captures (publisher, id) WHERE shown = 1",
     "CREATE UNIQUE INDEX named ON captures (post) WHERE first = 1",
+    "CREATE INDEX by_first ON captures (publisher, captured) WHERE first = 1",
     f"CREATE INDEX stale ON captures (publisher, id) WHERE {STALE}",
+    *INDEXES,
     "CREATE TABLE files (file TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     """CREATE TABLE runs (
  run TEXT NOT NULL PRIMARY KEY, publisher TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, status TEXT NOT NULL,
  counts TEXT NOT NULL
 ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE coverage (
+ publisher TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL, run TEXT NOT NULL, source TEXT NOT NULL,
+ PRIMARY KEY (publisher, start, "end", run, source)
+) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX by_run ON coverage (run)",
     """CREATE VIEW articles AS
  SELECT shown.publisher, shown.id, coalesce(shown.canonical, shown.url) AS url, shown.title, shown.published,
  named.post, shown.file, shown.offset, shown.reads = 1 AS withdrawn
@@ -60,12 +70,15 @@ SCHEMA = (
  FROM captures WHERE revision = 1""",
     """CREATE VIEW addresses AS
  WITH named AS (
- SELECT url, reads, captured, file, offset, publisher, id FROM captures
+ SELECT url, reads, captured, file, offset, publisher, id, 2 * (reads > 0) AS rank FROM captures
  UNION ALL
- SELECT canonical, reads, captured, file, offset, publisher, id FROM captures WHERE canonical IS NOT NULL
+ SELECT canonical, reads, captured, file, offset, publisher, id, 2 FROM captures WHERE canonical IS NOT NULL
+ UNION ALL
+ SELECT twin, reads, captured, file, offset, publisher, id, 1 FROM captures WHERE twin IS NOT NULL
  ), best AS (
- SELECT *, row_number() OVER (PARTITION BY url ORDER BY reads DESC, captured DESC, file DESC, offset DESC) AS place
- FROM named
+ SELECT *, row_number() OVER (
+ PARTITION BY url ORDER BY rank DESC, reads DESC, captured DESC, file DESC, offset DESC
+ ) AS place FROM named
  ), newest AS (
  SELECT *, row_number() OVER (PARTITION BY url ORDER BY captured DESC, file DESC, offset DESC) AS place FROM captures
  )
