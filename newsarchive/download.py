@@ -1,9 +1,9 @@
-"""What may be asked, and when: on the publisher's own site, as robots.txt allows, and as slowly as servers ask."""
+"""What may be asked: on the publisher's own site, as robots.txt allows, and when it is its turn."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from time import monotonic
 from typing import Any, Self
 
 from scrapy import Request, Spider
@@ -16,18 +16,25 @@ from scrapy.exceptions import (
     DownloadFailedError,
     DownloadTimeoutError,
     IgnoreRequest,
+    NotConfigured,
 )
 from scrapy.http import Response
+from scrapy.pqueues import DownloaderAwarePriorityQueue, DownloaderInterface
 from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
 from newsarchive.article import Refused
+from newsarchive.copies import COPIES
+from newsarchive.manners import Manners, host_of
+from newsarchive.remembered import retry_after
+from newsarchive.store import purpose
 
 __all__ = [
-    "BackOffMiddleware",
+    "HostQueue",
     "OnSiteMiddleware",
     "OnSiteRedirectMiddleware",
     "RobotsMiddleware",
+    "TurnMiddleware",
 ]
 
 
@@ -37,7 +44,9 @@ def stray(request: Request, spider: Spider | None) -> str:
     if parts.scheme not in ("http", "https"):
         return "scheme"
     host = (parts.hostname or "").lower()
-    domains = getattr(spider, "allowed_domains", [])
+    domains = list(getattr(spider, "allowed_domains", []))
+    if "copied" in request.meta or purpose(request) == "robots":
+        domains.append(COPIES)
     return "" if any(host == domain or host.endswith(f".{domain}") for domain in domains) else "off-site"
 
 
@@ -69,10 +78,18 @@ class RobotsMiddleware(RobotsTxtMiddleware):
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         self.locks: dict[str, asyncio.Lock] = {}
+        #: None in a replay, which asks nobody.
+        self.manners = None if crawler.settings.getbool("REPLAYED") else Manners.of(crawler)
 
     async def robot_parser(self, request: Request) -> RobotParser | None:
-        """Return what a host's robots.txt says, fetched once; None if it could not be had."""
-        async with self.locks.setdefault(urlparse_cached(request).netloc, asyncio.Lock()):
+        """Return what a host's robots.txt says, fetched once; None if it could not be had.
+
+        Raises Refused if it is not to be asked for in this run: not a matter of robots.txt, but of the host.
+        """
+        netloc = urlparse_cached(request).netloc
+        async with self.locks.setdefault(netloc, asyncio.Lock()):
+            if self.manners and netloc not in self._parsers:
+                self.manners.check(host_of(request), "robots")
             parser: RobotParser | None = await super().robot_parser(request)
             return parser
 
@@ -81,6 +98,10 @@ class RobotsMiddleware(RobotsTxtMiddleware):
             raise IgnoreRequest(f"{response.url} has status {response.status}")
         found = response if response.status < 300 else response.replace(body=b"")
         await super()._parse_robots(found, netloc, request)
+        if self.manners:
+            parser: Any = self._parsers[netloc]
+            agent = self._robotstxt_useragent or self._default_useragent
+            self.manners.crawl_delay(host_of(request), parser.crawl_delay(agent))
 
     def process_request_2(self, rp: RobotParser | None, request: Request) -> None:
         """Raise IgnoreRequest for what robots.txt forbids, Refused where it could not be had."""
@@ -114,22 +135,26 @@ class OnSiteRedirectMiddleware(RedirectMiddleware):
 
 #: What a host in trouble answers with, if at all.
 _NO_ANSWER = (CannotResolveHostError, DownloadConnectionRefusedError, DownloadFailedError, DownloadTimeoutError)
+#: Seconds after which a request that waits looks whether the run is being stopped.
+_LOOK_UP = 1
 
 
-class BackOffMiddleware:
-    """Leaves a host alone for as long as it asks (``Retry-After``), or for twice as long each time it is in trouble.
+class TurnMiddleware:
+    """Lets each request wait for its turn, and notes what becomes of it.
 
-    A host that asks for longer than BACKOFF_MAX, or that has been in trouble for so long without a good
-    answer in between, is given up for the rest of the run: what would be asked of it is refused.
+    It stands next to the network, behind everybody else: pages, listings, robots.txt, redirects and further tries all
+    pass here, and nothing happens any more between their turn and the network.
     """
 
     def __init__(self, crawler: Crawler) -> None:
-        self.start = crawler.settings.getfloat("BACKOFF_START")
-        self.longest = crawler.settings.getfloat("BACKOFF_MAX")
-        self.stats: Any = crawler.stats
-        self.until: dict[str, float] = {}
-        self.troubles: dict[str, int] = {}
-        self.waited: dict[str, float] = {}
+        if crawler.settings.getbool("REPLAYED"):
+            raise NotConfigured
+        self.crawler = crawler
+        self.manners = Manners.of(crawler)
+        at_a_time = crawler.settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")
+        self.turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_a_time))
+        #: Requests that are under way.
+        self.asking: set[Request] = set()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -137,56 +162,88 @@ class BackOffMiddleware:
         return cls(crawler)
 
     async def process_request(self, request: Request) -> None:
-        """Wait until the host may be asked again; raise Refused ``backing-off`` if it has been given up."""
-        host = urlparse_cached(request).netloc
-        while (wait := self.until.get(host, 0) - monotonic()) > 0:
-            if self.given_up(host):
-                raise Refused("backing-off", f"{host} is to be left alone; try again later")
-            await asyncio.sleep(wait)
+        """Wait until a host may be asked; raise Refused if it is not to be, or if the run is being stopped."""
+        host, what = host_of(request), purpose(request)
+        await self.turns[host].acquire()
+        try:
+            while True:
+                if self.is_stopping():
+                    raise Refused("stopped", "the run ends")
+                self.manners.check(host, what, request.url)
+                wait = self.manners.wait(host)
+                if wait <= 0:
+                    break
+                await asyncio.sleep(min(wait, _LOOK_UP))
+            self.manners.ask(host)
+            self.asking.add(request)
+        except BaseException:
+            self.turns[host].release()
+            raise
+
+    def is_stopping(self) -> bool:
+        """Tell whether the run is being stopped: then nobody is asked who has not been yet."""
+        engine = self.crawler.engine
+        slot = engine._slot if engine else None
+        return bool(slot and slot.closing) or not (engine and engine.running)
 
     def process_response(self, request: Request, response: Response) -> Response:
-        """Note from a 429 or 5xx how long to leave the host alone; refuse one that asks for longer than the bound."""
-        host = urlparse_cached(request).netloc
-        if response.status != 429 and response.status < 500:
-            self.troubles.pop(host, None)
-            self.waited.pop(host, None)
-            return response
-        pause = self.back_off(host, retry_after(response, datetime.now(UTC)))
-        if self.given_up(host):
-            raise Refused(f"status-{response.status}", f"the host is in trouble, the last time for {pause:.0f} seconds")
+        """Note an answer; there is no further try at a host that is to be left alone for long."""
+        if self.ended(request):
+            retry, date = ((response.headers.get(name) or b"").decode("latin-1") for name in ("Retry-After", "Date"))
+            asked = retry_after(retry, date, datetime.now(UTC))
+            self.manners.answered(host_of(request), purpose(request), response.status, asked, request.url)
+            self.give_up(request)
         return response
 
     def process_exception(self, request: Request, exception: Exception) -> None:
-        """Leave a host alone that does not answer; no further try if it has been given up."""
-        if isinstance(exception, _NO_ANSWER):
-            host = urlparse_cached(request).netloc
-            self.back_off(host, None)
-            if self.given_up(host):
-                request.meta["dont_retry"] = True
+        """Note that no answer came; there is no further try at a host that has been in trouble for long."""
+        if self.ended(request):
+            self.manners.silent(host_of(request), purpose(request), trouble=isinstance(exception, _NO_ANSWER))
+            self.give_up(request)
 
-    def back_off(self, host: str, asked: float | None) -> float:
-        """Note that a host is in trouble and return for how many seconds it is left alone."""
-        self.troubles[host] = self.troubles.get(host, 0) + 1
-        pause = asked if asked is not None else min(self.start * 2.0 ** (self.troubles[host] - 1), self.longest)
-        self.waited[host] = self.waited.get(host, 0) + pause
-        until = float("inf") if self.waited[host] > self.longest else monotonic() + pause
-        self.until[host] = max(until, self.until.get(host, 0))
-        if not self.given_up(host):
-            self.stats.inc_value("backoff/count")
-            self.stats.inc_value("backoff/seconds", pause)
-        return pause
+    def ended(self, request: Request) -> bool:
+        """Let the next one have its turn; return False for a request that had none."""
+        if request not in self.asking:
+            return False
+        self.asking.remove(request)
+        self.turns[host_of(request)].release()
+        return True
 
-    def given_up(self, host: str) -> bool:
-        """Tell whether a host is to be left alone for the rest of the run."""
-        return self.until.get(host, 0) == float("inf")
+    def give_up(self, request: Request) -> None:
+        """Let a request not be tried again if its host is to be left alone."""
+        if self.manners.is_given_up(host_of(request)):
+            request.meta["dont_retry"] = True
 
 
-def retry_after(response: Response, now: datetime) -> float | None:
-    """Return the seconds a server asks to be left alone; None if it does not say, or not readably."""
-    value = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
+class _ReadyHosts(DownloaderInterface):
+    """Names the hosts that may be asked now, and has the engine look again when the next one may be."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self.crawler = crawler
+        self.manners = Manners.of(crawler)
+        self.waking: asyncio.TimerHandle | None = None
+
+    def stats(self, possible_slots: Iterable[str]) -> list[tuple[int, str]]:
+        """Return the hosts among these that may be asked now, each with how much it is asked already."""
+        waits = {slot: self.manners.wait(slot) for slot in possible_slots}
+        ready = [(self._active_downloads(slot), slot) for slot, wait in waits.items() if not wait]
+        if waits and not ready:
+            if self.waking:
+                self.waking.cancel()
+            self.waking = asyncio.get_running_loop().call_later(min(waits.values()), self.wake)
+        return ready
+
+    def wake(self) -> None:
+        """Have the engine look for requests; left to itself it would some seconds later."""
+        engine = self.crawler.engine
+        if engine and engine._slot:
+            engine._slot.nextcall.schedule()
+
+
+class HostQueue(DownloaderAwarePriorityQueue):
+    """Hands out requests of hosts that may be asked now: none waits in the downloader, where others would have to."""
+
+    def __init__(self, crawler: Crawler, *args: Any, **kwargs: Any) -> None:
+        super().__init__(crawler, *args, **kwargs)
+        self._downloader_interface = _ReadyHosts(crawler)
