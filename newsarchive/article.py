@@ -63,6 +63,8 @@ class Article:
     id: str
     #: Canonical address as a browser writes it (WHATWG URL, percent-encoded).
     url: str
+    #: Address of the same article in another script, where the publisher has two of it; empty if the page names none.
+    twin: str = ""
     #: Headline as plain text, without section or publisher; white space at both ends removed.
     title: str
     #: First publication, aware, in UTC. 00:00 where only the day is known.

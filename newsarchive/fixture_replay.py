@@ -25,6 +25,8 @@ FIXTURE_SETTINGS: dict[str, Any] = {
     "RETRY_ENABLED": False,
     "BACKOFF_START": 0,
     "REPLAYED": True,
+    "REFRESH": True,
+    "WAYBACK": False,
     "RUN_KIND": "replay",
 }
 #: Posts of a publisher, or addresses that are not saved, that are named in a report.
@@ -79,11 +81,10 @@ class FixtureReplay:
                 announced.update(_links(spider(), fixture))
             elif fixture.is_article:
                 articles.append(url)
-        known = set(spider.start_urls)
         process.crawl(
             self.crawler,
             addresses=[url for url in articles if url not in announced],
-            listings=" ".join(url for url in listings if url not in known),
+            listings=" ".join(listings),
         )
 
     def written(self, file: Path) -> None:

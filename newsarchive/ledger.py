@@ -22,9 +22,12 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 
 from newsarchive.article import Refused
+from newsarchive.coverage import Span, without
 from newsarchive.files import create_file
+from newsarchive.frontier import Frontier
 from newsarchive.index import IndexUnusable
 from newsarchive.listing import Link
+from newsarchive.manners import Manners
 from newsarchive.run import article_ended, failures, first_asked, listing_ended
 from newsarchive.store import Store
 
@@ -47,6 +50,10 @@ class Ledger:
         self.listings: list[dict[str, Any]] = []
         #: What is wrong with the run, one line each; empty if all is well. Complete once the run has ended.
         self.failures: list[str] = []
+        #: Times at which articles may have come and gone unseen, once the run has ended.
+        self.gaps: list[Span] = []
+        #: What was such a time before the run, and is none any more.
+        self.filled: list[Span] = []
         #: The account; empty until the run has ended.
         self.told: dict[str, Any] = {}
 
@@ -69,6 +76,13 @@ class Ledger:
     def store(self) -> Store:
         """The store of the run; not there yet when extensions are made."""
         return Store.of(self.crawler)
+
+    @cached_property
+    def frontier(self) -> Frontier:
+        """What the run asked for, and what it covered."""
+        frontier = self.crawler.get_extension(Frontier)
+        assert frontier is not None, "newsarchive.frontier.Frontier must be among EXTENSIONS"
+        return frontier
 
     def taken_up(self, request: Request) -> None:
         """Count an address that is to be asked for; not again where it redirects to, or when it is tried again."""
@@ -138,7 +152,14 @@ class Ledger:
         """Return the account of the run, and note what is wrong with it."""
         kept = {ending: stats.get(f"article/{ending}", 0) for ending in KEPT}
         refused, failed = _by_reason(stats, "article/refused/"), _by_reason(stats, "article/failed/")
-        self.failures = failures(stats)
+        asked = _by_purpose(stats)
+        manners = Manners.of(self.crawler)
+        self.failures = [*failures(stats), *manners.failures()]
+        try:
+            self.gaps = self.frontier.gaps()
+            self.filled = without(self.store.known.gaps(self.store.publisher), self.gaps)
+        except (OSError, sqlite3.Error, IndexUnusable) as error:
+            self.failures.append(f"where gaps are cannot be told: {type(error).__name__}: {error}")
         if self.scheduled["article"] != sum(kept.values()) + sum(refused.values()) + sum(failed.values()):
             self.failures.append("the account does not add up: an address has no ending, or two")
         if not self.store.whole:
@@ -158,13 +179,19 @@ class Ledger:
             "refused": refused,
             "failed": failed,
             "listings": self.listings,
-            "requests": stats.get("downloader/request_count", 0),
+            "covered": [[source, _iso(span.start), _iso(span.end)] for source, span in self.frontier.covered],
+            "gaps": [[_iso(gap.start), _iso(gap.end)] for gap in self.gaps],
+            "filled": [[_iso(gap.start), _iso(gap.end)] for gap in self.filled],
+            "unfinished": self.frontier.left(),
+            "requests": sum(sum(answers.values()) for answers in asked.values()),
+            "asked": asked,
             "responses": _by_reason(stats, "downloader/response_status_count/"),
             "bytes": {
                 "received": stats.get("downloader/response_bytes", 0),
                 "captured": self.store.writer.size,
             },
             "captures": self.store.writer.files,
+            "manners": manners.account(),
             "failures": self.failures,
         }
 
@@ -182,6 +209,15 @@ class Ledger:
 
 def _by_reason(stats: dict[str, Any], prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): value for name, value in sorted(stats.items()) if name.startswith(prefix)}
+
+
+def _by_purpose(stats: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Return how many requests were made, by what for and by how they were answered."""
+    asked: dict[str, dict[str, int]] = {}
+    for name, value in _by_reason(stats, "asked/").items():
+        purpose, _, answer = name.partition("/")
+        asked.setdefault(purpose, {})[answer] = value
+    return asked
 
 
 def _iso(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What a listing announces: the addresses of articles, with their times where it states them.
+"""Where a publisher announces its articles, and what a listing says: addresses, with times where it states them.
 
 A listing is a news sitemap, a plain sitemap, a feed (RSS 2.0, RDF, Atom) or a
 page of links, told apart by what it holds.
@@ -15,19 +15,33 @@ from lxml import etree
 from scrapy.http import Response
 
 from newsarchive.article import Refused
+from newsarchive.coverage import Span
 from newsarchive.extract import select, tree
 from newsarchive.page import refuse_long_tag, refuse_unreadable
 
-__all__ = ["Link", "read_listing"]
+__all__ = ["Link", "Listing", "read_listing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A place where a publisher announces articles: what is known of it before it is asked."""
+
+    url: str
+    #: Whether it names every article that the publisher announces, with its time, as far back as it reaches.
+    whole: bool = False
+    #: The stretch of time in which it names every article, for one that does not change with time.
+    covers: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The address of an article and when the listing says it was published."""
+    """The address of an article, and when the listing says it was published and last changed."""
 
     url: str
     #: Aware, in UTC; None if the listing states no time, or one without an offset.
     announced: datetime | None = None
+    #: Aware, in UTC; None if the listing does not say, or only a day.
+    modified: datetime | None = None
 
 
 def read_listing(response: Response) -> list[Link]:
@@ -58,11 +72,11 @@ def _sitemap(response: Response, root: etree._Element) -> list[Link]:
         address = _address(response, entry.findtext("{*}loc") or "")
         stated = entry.findtext(".//{*}publication_date") or ""
         if address:
-            links.append(Link(address, _announced(stated)))
+            links.append(Link(address, _instant(stated), _instant(entry.findtext("{*}lastmod") or "")))
     return links
 
 
-def _announced(stated: str) -> datetime | None:
+def _instant(stated: str) -> datetime | None:
     """Return an ISO 8601 time with an offset in UTC; anything less exact is worth nothing."""
     try:
         found = datetime.fromisoformat(stated.strip())
@@ -79,14 +93,16 @@ def _feed(response: Response) -> list[Link]:
     for entry in feed.entries:
         stated = entry.get("published_parsed") or entry.get("updated_parsed")
         if address := _address(response, entry.get("link") or ""):
-            links.append(Link(address, _utc(stated) if stated else None))
+            # Where there is none, feedparser would give the time of publication.
+            changed = entry.get("updated_parsed") if "updated_parsed" in entry else None
+            links.append(Link(address, _utc(stated), _utc(changed) if changed != stated else None))
     return links
 
 
-def _utc(stated: struct_time) -> datetime | None:
+def _utc(stated: struct_time | None) -> datetime | None:
     """Return a time that feedparser has read; None for one that lies outside of the calendar."""
     try:
-        return datetime.fromtimestamp(timegm(stated), UTC)
+        return datetime.fromtimestamp(timegm(stated), UTC) if stated else None
     except (ValueError, OverflowError, OSError):
         return None
 

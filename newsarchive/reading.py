@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture, verdict
-from newsarchive.spider import PublisherSpider, refusal_of
+from newsarchive.failure import refusal_of
+from newsarchive.spider import PublisherSpider
 from newsarchive.warc import Served, WarcError, at
 from newsarchive.whole_body import WholeBodyMiddleware
 

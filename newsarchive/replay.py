@@ -27,6 +27,7 @@ from newsarchive.run import article_ended
 from newsarchive.spider import PublisherSpider
 from newsarchive.store import Store
 from newsarchive.warc import Damage, Served, read
+from newsarchive.wayback import original_of
 from newsarchive.whole_body import WholeBodyMiddleware
 
 __all__ = ["REPLAY_SETTINGS", "Deal", "DealtStart", "publisher_of_file"]
@@ -40,6 +41,7 @@ REPLAY_SETTINGS: dict[str, Any] = {
     "SPIDER_MIDDLEWARES_BASE": {},
     "SPIDER_MIDDLEWARES": {"newsarchive.replay.DealtStart": 100},
     "RETRY_ENABLED": False,
+    "WAYBACK": False,
     # More processes are for --jobs.
     "READ_PROCESS": False,
     "COMMIT_PAUSE": 0.02,
@@ -130,11 +132,13 @@ class Deal:
         """Return whose crawl is to read a response; empty, and counted, if nobody's."""
         if (self.since and served.captured < self.since) or (self.until and served.captured >= self.until):
             return self._leave_out("not of the time asked for")
-        publisher = own or self._publisher_of_host(served.url)
+        copied = original_of(served.url)
+        url = copied[0] if copied else served.url
+        publisher = own or self._publisher_of_host(url)
         if publisher not in self.spiders:
             return self._leave_out("not of a publisher asked for")
         spider = self.spiders[publisher]
-        if not own and not (issubclass(spider, PublisherSpider) and spider.article_url.search(served.url)):
+        if not own and not (issubclass(spider, PublisherSpider) and spider.article_url.search(url)):
             return self._leave_out("not an article's address")
         return publisher
 
@@ -191,6 +195,7 @@ class DealtStart:
                 continue
             if response := self.response(spider, served, held):
                 async for article in spider.parse(response):
+                    assert isinstance(article, Article), "a replay asks for nothing"
                     await self.room.acquire()
                     yield article
         # The engine ends the crawl when there is no more to start, whatever the pipelines do.

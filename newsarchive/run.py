@@ -17,6 +17,7 @@ from newsarchive.article import Article, Refused
 __all__ = [
     "ALREADY_RUNNING",
     "COMMAND_PRIORITY",
+    "PASSING",
     "RunExtension",
     "article_ended",
     "asked",
@@ -28,8 +29,8 @@ __all__ = [
     "refusals",
 ]
 
-#: Sent with ``url`` and either ``article`` or ``refusal``, once for each article address; a refusal comes with the
-#: ``capture`` it is about, None if there is none.
+#: Sent with ``url`` and either ``article`` or ``refusal``, once for each article address; the article is None if the
+#: server says that it has not changed; a refusal comes with the ``capture`` it is about, None if there is none.
 article_ended = object()
 #: Sent with ``capture`` and ``ending`` for a capture that ends without its address: it is asked for again.
 capture_ended = object()
@@ -48,6 +49,16 @@ GONE = ("status-404", "status-410", "status-451")
 ALARMS = (
     *("drift", "unknown-layout", "unreadable", "encoding", "body-lost", "truncated", "no-time", "bad-time"),
     *("challenge", "consent"),
+)
+
+#: Endings after which an address is asked for again by the next run: they say nothing of the article.
+PASSING = frozenset(
+    (
+        *("timeout", "dns", "no-connection", "no-response", "truncated", "robots-unreachable", "backing-off", "budget"),
+        *("blocked", "crawl-delay", "stopped", "exception", "capture", "clock", "challenge", "consent"),
+        *("status-403", "status-408", "status-425", "status-429"),
+        *(f"status-{status}" for status in range(500, 600)),
+    )
 )
 
 
@@ -124,7 +135,7 @@ def failures(stats: Mapping[str, Any]) -> list[str]:
         failed.append(f"{broken} × exception in the spider")
     if (reason := stats.get("finish_reason", "finished")) != "finished":
         failed.append(f"stopped before its end: {reason}")
-    if not total("article/"):
+    if not (total("article/") or stats.get("listing/links") or stats.get("backfill/days")):
         failed.append("nothing found where articles must be")
     return failed
 

@@ -16,6 +16,13 @@ CAPTURE_ROTATE_AT = 1_000_000_000
 #: Seconds to wait for more articles to commit together.
 COMMIT_PAUSE = 0
 
+#: Hours after an article was first seen at which it is looked at again: newsrooms correct most within a day or three.
+RECHECK_HOURS = [1, 6, 24, 72]
+#: Whether the Wayback Machine is asked for pages that a publisher has cut down.
+WAYBACK = True
+#: Whether everything that listings name is asked for again, due or not.
+REFRESH = False
+
 ITEM_PIPELINES = {
     "pipelines.clean.CleanPipeline": 100,
     "pipelines.validate.ValidatePipeline": 200,
@@ -34,11 +41,28 @@ ROBOTSTXT_USER_AGENT = "newsarchive"
 # What is already under way cannot be held back when a publisher asks to be left alone.
 CONCURRENT_REQUESTS = 1
 CONCURRENT_REQUESTS_PER_DOMAIN = 1
+#: Seconds from the end of a host's answer to its next request: never fewer, also across runs, and at least what its
+#: robots.txt asks for.
 DOWNLOAD_DELAY = 2
-#: Seconds: the longest wait a publisher may ask for with Retry-After, or be in trouble, before the run gives it up.
+#: By how much of the delay chance may make it longer: hosts need not be met by a metronome.
+DELAY_JITTER = 0.5
+# Scrapy's own also makes it shorter.
+DOWNLOAD_DELAY_JITTER = 0
+#: Seconds: a host whose robots.txt asks for a longer delay is not asked at all, as a run would take days.
+CRAWL_DELAY_MAX = 60
+#: Requests that a publisher gets in a UTC day, by all runs together; 0 for no end. CNA publishes up to 450 articles a
+#: day, each looked at five times, and its listings are asked every hour: some 3,000. The rest is for back-fill.
+REQUESTS_PER_DAY = 10_000
+#: Pages in a row that a host refuses (403, or proof of being human) before it is asked for no more of them.
+BLOCKED_AFTER = 3
+#: Seconds: the longest wait a host may ask for with Retry-After, or be in trouble, before the run gives it up.
 BACKOFF_MAX = 300
-#: Seconds before a publisher that is in trouble is asked again; doubled each time.
+#: Seconds before a host that is in trouble is asked again; doubled each time.
 BACKOFF_START = 5
+#: Seconds for which a host can have later runs leave it alone, a week: what asks for more is taken for a mistake.
+LEAVE_ALONE_MAX = 7 * 24 * 3600
+# Whoever may be asked soonest is asked first.
+SCHEDULER_PRIORITY_QUEUE = "newsarchive.download.HostQueue"
 # With the pauses between them, three more tries outlast half a minute of trouble.
 RETRY_TIMES = 3
 DEFAULT_REQUEST_HEADERS = {
@@ -76,11 +100,12 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
     "newsarchive.download.OnSiteMiddleware": 50,
     "newsarchive.download.RobotsMiddleware": 100,
-    "newsarchive.download.BackOffMiddleware": 560,
     "newsarchive.whole_body.WholeBodyMiddleware": 590,
     "newsarchive.download.OnSiteRedirectMiddleware": 600,
     # Next to the network: whatever is answered is kept before anybody reads it.
     "newsarchive.store.CaptureMiddleware": 1000,
+    # Nearer still, as nothing may happen any more between a request's turn and the network.
+    "newsarchive.download.TurnMiddleware": 1010,
 }
 # Each costs every page its share; nobody here asks how deep a page lies, or copies meta.
 SPIDER_MIDDLEWARES = {
@@ -90,9 +115,16 @@ SPIDER_MIDDLEWARES = {
 EXTENSIONS = {
     "newsarchive.read_process.PageReader": 10,
     "newsarchive.store.Store": 50,
+    "newsarchive.manners.Manners": 60,
+    "newsarchive.frontier.Frontier": 60,
     "newsarchive.run.RunExtension": 100,
     "newsarchive.ledger.Ledger": 200,
+    "newsarchive.live.LiveDisplay": 300,
+    # The display says more.
+    "scrapy.extensions.logstats.LogStats": None,
 }
+#: Whether a crawl says how far it is; `scrapy crawl` does.
+LIVE_DISPLAY = False
 LOG_FORMATTER = "newsarchive.log.LogFormatter"
 # What is refused or fails is said at WARNING and above; DEBUG names every request besides.
 LOG_LEVEL = "INFO"

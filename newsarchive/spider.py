@@ -1,7 +1,7 @@
 """What all publishers have in common: follow listings, read pages, end every address in a counted way."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -9,27 +9,21 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from scrapy import Request, Spider, signals
-from scrapy.exceptions import (
-    CannotResolveHostError,
-    DownloadCancelledError,
-    DownloadConnectionRefusedError,
-    DownloadFailedError,
-    DownloadTimeoutError,
-    IgnoreRequest,
-    NotSupported,
-    ResponseDataLossError,
-    UnsupportedURLSchemeError,
-)
 from scrapy.http import Response
-from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.misc import load_object
 from twisted.python.failure import Failure
 
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Drift, Refused
-from newsarchive.listing import Link, read_listing
+from newsarchive.backfill import ABSENT, BackFill, stretch
+from newsarchive.copies import Copies
+from newsarchive.coverage import Span
+from newsarchive.failure import refusal_of
+from newsarchive.listing import Link, Listing, read_listing
 from newsarchive.page import is_utf8, is_whole, refuse_unreadable
 from newsarchive.run import article_ended, asked, first_asked, listing_ended
+from newsarchive.series import Series
+from newsarchive.wayback import as_original, original_of
 
 __all__ = ["PublisherSpider"]
 
@@ -46,59 +40,150 @@ class PublisherSpider(Spider):
     language: ClassVar[str]
     #: Zone of times that are written without one.
     timezone: ClassVar[str]
-    #: Listings, in the order in which they are asked.
-    start_urls: list[str]
+    #: Where articles are announced, in the order in which it is asked.
+    listings: ClassVar[tuple[Listing, ...]] = ()
+    #: How articles are numbered by the day, where they are.
+    series: ClassVar[tuple[Series, ...]] = ()
+    #: Reasons to refuse a page that says no more than its lead, of which somebody else may have a copy.
+    cut_down: ClassVar[tuple[str, ...]] = ()
+    #: Scripts in which the publisher has every article, as addresses name them, the default first; empty if just one.
+    editions: ClassVar[tuple[str, ...]] = ()
     #: Matches the address of an article, whichever form it has; ``id`` names the publisher's identifier.
     article_url: ClassVar[re.Pattern[str]]
     #: What readers of pages test for; text that stays when a page becomes a fixture.
     phrases: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, *args: Any, addresses: str | list[str] = "", listings: str = "", only: str = "", **kwargs: Any
+        self,
+        *args: Any,
+        addresses: str | list[str] = "",
+        listings: str | None = None,
+        only: str = "",
+        since: str = "",
+        until: str = "",
+        edition: str = "",
+        **kwargs: Any,
     ) -> None:
-        """Take addresses, separated by spaces, to read besides what ``start_urls`` announces.
+        """Take what to ask for; lists are separated by spaces.
 
-        ``addresses`` are articles, ``listings`` further listings; ``only`` are articles to read and nothing else.
+        ``addresses`` are articles to read besides what listings announce, ``only`` articles to read and nothing
+        else, ``listings`` what to ask instead of the publisher's own. ``since`` and ``until`` (``2023-01-31``) ask
+        for what was published between them, and nothing else. ``edition`` is one of ``editions``. Raises ValueError
+        for times that cannot be read, and for an edition that the publisher does not have.
         """
         super().__init__(*args, **kwargs)
-        self.start_urls = [] if only else [*self.start_urls, *listings.split()]
+        if edition and edition not in self.editions:
+            raise ValueError(f"{self.name} has no edition {edition!r}, but {', '.join(self.editions) or 'just one'}")
+        self.edition = edition or next(iter(self.editions), "")
+        own = {
+            (url := listing.url.replace("{edition}", self.edition)): replace(listing, url=url)
+            for listing in self.listings
+        }
+        named = list(own) if listings is None else listings.split()
+        named = self.start_urls or named if listings is None else named
+        self.asked = [] if only else [own.get(url, Listing(url)) for url in named]
+        self.start_urls = [listing.url for listing in self.asked]
         self.addresses = [*(addresses.split() if isinstance(addresses, str) else addresses), *only.split()]
+        self.past = stretch(since, until, datetime.now(UTC)) if since else None
 
     @cached_property
     def reader(self) -> Any:
         """Who reads pages for a crawl."""
         return self.crawler.get_extension(load_object("newsarchive.read_process.PageReader"))
 
+    @cached_property
+    def frontier(self) -> Any:
+        """Who tells what to ask for."""
+        return self.crawler.get_extension(load_object("newsarchive.frontier.Frontier"))
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Where to ask for what the publisher has cut down."""
+        return Copies(self)
+
     def parse_article(self, response: Response) -> Article:
         """Return the article of a page; raise Refused if the page is not one."""
         raise NotImplementedError
 
+    def archives(self, span: Span) -> Iterable[Listing]:
+        """Return the listings that name what was published in a stretch of time, where they reach back."""
+        return ()
+
+    def may_lie(self, link: Link, span: Span) -> bool:
+        """Tell whether an article may have been published in a stretch of time, by what is known without its page."""
+        return not link.announced or span.start <= link.announced < span.end
+
+    def published_about(self, url: str) -> datetime | None:
+        """Return about when the article at an address was published, if the address tells."""
+        return None
+
+    def number_url(self, id: str) -> str:
+        """Return the address at which the article with a number of ``series`` would be."""
+        raise NotImplementedError
+
     async def start(self) -> AsyncIterator[Request]:
-        """Ask for every listing, then for the addresses the run was given."""
-        for url in self.start_urls:
-            yield Request(url, self.parse_listing, errback=self.listing_failed, priority=1, meta={"kind": "listing"})
+        """Ask for every listing, what is left over or due again, what may lie in gaps, and the addresses given."""
+        backfill = BackFill(self)
+        if self.past:
+            async for request in backfill.requests(self.past, patient=False):
+                yield request
+        elif self.asked:
+            listings = [listing for listing in self.asked if self.frontier.listing_due(listing)]
+            for listing in listings:
+                yield self.listing_request(listing)
+            for link in self.frontier.left_over():
+                yield self.request(link)
+            while self.frontier.listings_ended < len(listings):
+                await self.crawler.signals.wait_for(listing_ended)
+            for link in self.frontier.due_again():
+                yield self.request(link, again=True)
+            for gap in self.frontier.gaps():
+                async for request in backfill.requests(gap, patient=True):
+                    yield request
         for url in self.addresses:
             # Scrapy would queue them all at once: the next is asked for when there is nothing else to do.
             if self.crawler.engine.needs_backout():
                 await self.crawler.signals.wait_for(signals.scheduler_empty)
-            yield self.request(Link(url))
+            yield self.request(Link(url), again=True)
 
-    def request(self, link: Link) -> Request:
-        """Return the request for an article."""
-        meta = {"kind": "article", "announced": link.announced}
-        return Request(link.url, self.parse, errback=self.article_failed, meta=meta)
+    def request(self, link: Link, **meta: Any) -> Request:
+        """Return the request for an article; of one that the archive has, the server says whether it has changed."""
+        conditions = self.frontier.conditions(link.url)
+        return Request(
+            link.url,
+            self.parse,
+            errback=self.article_failed,
+            headers=conditions,
+            meta={"kind": "article", "announced": link.announced, **_unchanged(conditions), **meta},
+        )
+
+    def listing_request(self, listing: Listing, **meta: Any) -> Request:
+        """Return the request for a listing."""
+        conditions = self.frontier.conditions(listing.url)
+        return Request(
+            listing.url,
+            self.parse_listing,
+            errback=self.listing_failed,
+            priority=1,
+            headers=conditions,
+            meta={"kind": "listing", "listing": listing, **_unchanged(conditions), **meta},
+        )
 
     def parse_listing(self, response: Response) -> Iterator[Request]:
         """Yield a request for every article that a listing names; count a listing that cannot be read as failed."""
+        meta = _meta(response)
+        unchanged = response.status == 304
         try:
-            links = self.links(response)
+            links = self.links(self.frontier.last_listing(asked(response)) if unchanged else response)
         except Refused as refusal:
-            self.end(listing_ended, "listing/failed", refusal, asked(response), _meta(response))
+            self.end(listing_ended, "listing/failed", refusal, asked(response), meta)
             return
-        self.crawler.stats.inc_value("listing/read")
+        self.crawler.stats.inc_value("listing/unchanged" if unchanged else "listing/read")
         self.crawler.stats.inc_value("listing/links", len(links))
+        listing = meta.get("listing") or Listing(asked(response))
+        wanted = self.frontier.listing_read(listing, links, meta.get("within"))
         self.crawler.signals.send_catch_log(listing_ended, url=asked(response), links=links)
-        yield from map(self.request, links)
+        yield from map(self.request, wanted)
 
     def links(self, response: Response) -> list[Link]:
         """Return the articles that a listing names, each once; raise Refused if there are none."""
@@ -108,9 +193,13 @@ class PublisherSpider(Spider):
             raise
         except Exception as error:
             raise Refused("unreadable", f"{type(error).__name__}: {error}") from error
-        links = [Link(without_query(link.url), link.announced) for link in links if self.article_url.search(link.url)]
+        links = [
+            replace(link, url=address)
+            for link in links
+            if self.article_url.search(link.url) and (address := self.in_edition(without_query(link.url)))
+        ]
         if not links:
-            raise Refused("empty-listing", "it names no article")
+            raise Refused("empty-listing", "it names no article" + (self.edition and f" of the edition {self.edition}"))
         return list({self.key(link.url): link for link in reversed(links)}.values())[::-1]
 
     def key(self, url: str) -> str:
@@ -118,15 +207,27 @@ class PublisherSpider(Spider):
         match = self.article_url.search(url)
         return match["id"] if match else url
 
-    async def parse(self, response: Response, **kwargs: Any) -> AsyncIterator[Article]:
-        """Yield the article of a page, or count why there is none."""
+    def in_edition(self, url: str) -> str:
+        """Return the address of an article in the run's edition; empty if another is announced there."""
+        return url
+
+    async def parse(self, response: Response, **kwargs: Any) -> AsyncIterator[Article | Request]:
+        """Yield the article of a page; count why there is none, and yield what to ask for instead."""
+        if response.status == 304:
+            self.crawler.stats.inc_value("article/unchanged")
+            self.crawler.signals.send_catch_log(article_ended, url=asked(response), article=None)
+            return
         try:
             yield replace(await self.reader.read(response), capture=_meta(response).get("capture"))
         except Refused as refusal:
             self.end(article_ended, "article/refused", refusal, asked(response), _meta(response))
+            for request in self.copies.instead_of(response, refusal):
+                yield request
 
     def read(self, response: Response) -> Article:
         """Return the article of a page; raise Refused, and nothing else, for a page of any shape."""
+        if original_of(response.url):
+            response = as_original(response)
         refuse_unreadable(response)
         try:
             article = self.parse_article(response)
@@ -207,8 +308,11 @@ class PublisherSpider(Spider):
     def article_failed(self, failure: Failure) -> None:
         """Count an article whose page could not be had; one that must not be followed is refused."""
         refusal = refusal_of(failure)
-        ending = "article/refused" if refusal.reason.startswith("redirect-") else "article/failed"
         request = _request(failure)
+        if request.meta.get("probe") and refusal.reason in ABSENT:
+            refusal = Refused("absent", "no article has this number")
+        expected = refusal.reason.startswith("redirect-") or refusal.reason == "absent"
+        ending = "article/refused" if expected else "article/failed"
         self.end(article_ended, ending, refusal, first_asked(request), request.meta)
 
     def end(self, signal: object, ending: str, refusal: Refused, url: str, meta: dict[str, Any]) -> None:
@@ -223,6 +327,11 @@ def without_query(url: str) -> str:
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
+def _unchanged(conditions: dict[str, str]) -> dict[str, Any]:
+    """Return the meta of a request that a server may answer with "not modified"."""
+    return {"handle_httpstatus_list": [304]} if conditions else {}
+
+
 def _meta(response: Response) -> dict[str, Any]:
     """Return what is known of a response besides itself; nothing for one that no request asked for."""
     return response.request.meta if response.request else {}
@@ -232,34 +341,3 @@ def _request(failure: Failure) -> Request:
     """Return the request that failed; Scrapy attaches it without saying so in types."""
     request: Request = vars(failure)["request"]
     return request
-
-
-#: What Scrapy raises, and what we call it.
-_FAILURES: dict[type[BaseException], str] = {
-    CannotResolveHostError: "dns",
-    DownloadCancelledError: "too-large",
-    DownloadConnectionRefusedError: "no-connection",
-    DownloadFailedError: "no-response",
-    DownloadTimeoutError: "timeout",
-    NotSupported: "scheme",
-    ResponseDataLossError: "truncated",
-    UnsupportedURLSchemeError: "scheme",
-}
-
-
-def refusal_of(failure: Failure) -> Refused:
-    """Return the reason for which a page could not be had."""
-    error = failure.value
-    if error is None:
-        return Refused("no-response")
-    if isinstance(error, Refused):
-        return error
-    if isinstance(error, HttpError):
-        return Refused(f"status-{error.response.status}", "the publisher's server says so")
-    if isinstance(error, IgnoreRequest):
-        # The message is all that tells Scrapy's own refusals apart.
-        told = str(error)
-        return Refused("robots" if "robots.txt" in told else "too-large" if "MAXSIZE" in told else "ignored", told)
-    refusal = Refused(_FAILURES.get(type(error), "no-response"), f"{type(error).__name__}: {error}")
-    refusal.__cause__ = error
-    return refusal

@@ -33,8 +33,10 @@ from scrapy.utils.httpobj import urlparse_cached
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture, verdict
+from newsarchive.coverage import Span
 from newsarchive.files import Drafts
 from newsarchive.index import Entry, Index, Place, PostTaken, Reading, RunRow
+from newsarchive.likeness import sketch
 from newsarchive.lock import hold
 from newsarchive.post import path
 from newsarchive.revision import fingerprint
@@ -83,10 +85,12 @@ def entry_of(capture: Capture, article: Article) -> Entry:
         publisher=article.publisher,
         id=article.id,
         url=article.url,
+        twin=article.twin,
         title=article.title,
         published=article.published,
         post=str(path(article)),
         fingerprint=fingerprint(article),
+        sketch=sketch(article.body),
     )
     return Entry(capture=capture, publisher=article.publisher, ending="article", reading=reading)
 
@@ -103,6 +107,7 @@ def run_row(account: Mapping[str, Any]) -> RunRow:
             **{name: account[name] for name in ("scheduled", "stored", "revised", "unchanged")},
             **{name: sum(account[name].values()) for name in ("refused", "failed")},
         },
+        covered=tuple(sorted((source, _span(*span)) for source, *span in account.get("covered", ()))),
     )
 
 
@@ -121,7 +126,7 @@ def keep(index: Index, archive: Path, entry: Entry, content: bytes, drafts: Draf
     try:
         return index.record(entry, write=write)
     except PostTaken as error:
-        raise Refused("post-taken", str(error)) from error
+        raise Refused(error.reason, str(error)) from error
 
 
 @dataclass(eq=False, slots=True)
@@ -401,6 +406,10 @@ def purpose(request: Request) -> str:
     """Return what a request is for: ``article``, ``listing``, ``robots`` or nothing in particular."""
     kind: str = request.meta.get("kind", "")
     return kind or ("robots" if urlparse_cached(request).path == "/robots.txt" else "")
+
+
+def _span(start: str, end: str) -> Span:
+    return Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
 
 
 def _milliseconds(moment: datetime) -> datetime:

@@ -22,6 +22,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Article, Drift, Image, Refused
 from newsarchive.body import Body, Rules, read_body
+from newsarchive.coverage import Span
 from newsarchive.extract import (
     Facts,
     Json,
@@ -44,9 +45,12 @@ from newsarchive.extract import (
     tree,
 )
 from newsarchive.fragment import plain
+from newsarchive.listing import Link, Listing
 from newsarchive.page import stranger
+from newsarchive.series import Series
 from newsarchive.spider import PublisherSpider
 
+SITE = "https://www.cna.com.tw"
 CLOSING_DAY = re.compile(r"(?<!\d)\d{6,7}[^\w<]*(?:</[a-z]+>)*</p>")
 #: A day in the calendar of the Republic of China, wherever it stands: ``1120823（18:20更新）``.
 ROC_DAY = re.compile(r"(?<!\d)(\d{2,3})(\d{2})(\d{2})(?!\d)")
@@ -99,10 +103,22 @@ class CnaSpider(PublisherSpider):
     language = "zh-Hant-TW"
     timezone = "Asia/Taipei"
     allowed_domains = ["cna.com.tw"]
-    start_urls = ["https://www.cna.com.tw/GoogleNewsSitemap_fromRemote_cfp.xml"]
-    article_url = re.compile(
-        r"(?i)^https?://(?:www\.)?cna\.com\.tw/(?:amp/)?(?:news|topic/popular)/[^/?#]+/(?P<id>\d{12})(?:-\d+)?\.aspx(?=$|[?#])"
+    listings = (
+        Listing(f"{SITE}/GoogleNewsSitemap_fromRemote_cfp.xml", whole=True),
+        Listing(f"{SITE}/sitemap_fromRemote_cfp.xml"),
+        Listing(f"{SITE}/list/aall.aspx"),
     )
+    # Round-ups and features have numbers of their own, from 5001 on; what has one from 3001 on is rare.
+    series = (
+        Series(start=1, last=3000, width=4, floor=200, hole=60, density=0.3),
+        Series(start=3001, last=5000, width=4, floor=5, hole=0, density=0.3),
+        Series(start=5001, last=9999, width=4, floor=41, hole=15, density=0.3),
+    )
+    article_url = re.compile(
+        r"(?ai)^https?://(?:www\.)?cna\.com\.tw(?::80|:443)?/+(?:amp/+)?(?:news|topic/+popular)/+"
+        r"(?!\.\.?/)[^/?#\\]+/+(?P<id>\d{12})(?:-\d+)?\.aspx/*(?=\Z|[?#])"
+    )
+    cut_down = ("expired",)
     expired = "您所瀏覽的新聞已過查詢時效"
     phrases = (
         expired,
@@ -114,6 +130,22 @@ class CnaSpider(PublisherSpider):
         "中央通訊社",
         "首頁",
     )
+
+    def number_url(self, id: str) -> str:
+        """Return an address of the article with a number: any category in the path resolves any number."""
+        return f"{SITE}/news/aipl/{id}.aspx"
+
+    def published_about(self, url: str) -> datetime | None:
+        """Return the beginning of the day that an article's number states; None for a number of no day."""
+        try:
+            return datetime.strptime(self.key(url)[:8], "%Y%m%d").replace(tzinfo=ZoneInfo(self.timezone))
+        except ValueError:
+            return None
+
+    def may_lie(self, link: Link, span: Span) -> bool:
+        """Tell whether an article's number is of a day that lies in a stretch of time, a day more or less."""
+        day = f"{span.start - timedelta(days=1):%Y%m%d}", f"{span.end + timedelta(days=1):%Y%m%d}"
+        return day[0] <= self.key(link.url)[:8] <= day[1]
 
     def parse_article(self, response: Response) -> Article:
         """Return the article."""

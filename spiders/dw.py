@@ -28,6 +28,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Article, Drift, Image, Refused
 from newsarchive.body import Body, Rules, read_body
+from newsarchive.coverage import Span
 from newsarchive.extract import (
     Facts,
     Json,
@@ -49,11 +50,16 @@ from newsarchive.extract import (
     tree,
 )
 from newsarchive.fragment import figure, lead, plain, web_address
+from newsarchive.listing import Listing
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 
 #: The last such part of an address; a headline may end like it: ``/en/covid-19/a-52904433``.
 KIND = re.compile(r"/([a-z]+)-\d+(?=/?(?:$|[?#]))")
+#: The script that an address states, and the part of it that stays the same in another.
+EDITION = re.compile(
+    r"(?ai)^https?://[^/]+/+(?P<edition>zh(?:-hant)?)/(?:[^?#]*/)?(?P<thing>(?:a|live)-\d+)/*(?=\Z|[?#])"
+)
 KINDS = {"live": "live-blog", "av": "video", "video": "video", "audio": "audio", "g": "gallery"}
 #: What a state calls the things that have a place of their own in a text; links to other things are words.
 PLACED = ("IMAGE", "VIDEO", "AUDIO", "IMAGE_GALLERY")
@@ -280,13 +286,29 @@ class DwSpider(PublisherSpider):
     label = "德国之声"
     language = "zh-Hans"
     timezone = "UTC"
+    editions = ("zh", "zh-hant")
     allowed_domains = ["dw.com", "dw.de"]
-    start_urls = ["https://rss.dw.com/rdf/rss-chi-all", "https://www.dw.com/zh/news-sitemap.xml"]
+    listings = (
+        Listing(f"{SITE}/{{edition}}/news-sitemap.xml", whole=True),
+        Listing("https://rss.dw.com/rdf/rss-chi-all", whole=True),
+    )
     article_url = re.compile(
-        r"(?i)^https?://(?:(?:www|m|amp)\.)?dw(?:-world)?\.(?:com|de)/"
-        r"(?:[^?#]*/)?(?:(?:a|live)-|article/(?:\d+/)*0,\d*,)(?P<id>\d+)(?=$|[?#/,_])"
+        r"(?ai)^https?://(?:(?:www|m|amp)\.)?dw(?:-world)?\.(?:com|de)(?::80|:443)?/+"
+        r"(?!(?:overlay|search|graph-api|static|media)/)(?:[^?#\\]*/)?"
+        r"(?:(?:a|live)-(?=\d+/*(?:\Z|[?#]))|article/+(?:\d+/+)*0,\d*,(?=\d+[,_][^/?#\\]*/*(?:\Z|[?#])))(?P<id>\d+)"
     )
     phrases = (*PROMOTION, *HOUSE, "德国之声", "日期", "作者", "主题", "关键词", "Datum", "Autorin/Autor", "الكاتب")
+
+    def archives(self, span: Span) -> list[Listing]:
+        """Return the sitemap of all articles; how far back it reaches, it tells itself."""
+        return [Listing(f"{SITE}/{self.edition}/article-sitemap.xml", whole=True)]
+
+    def in_edition(self, url: str) -> str:
+        """Return the address in the run's edition, where an article has the same number."""
+        found = EDITION.search(url)
+        if not found or found["edition"].lower() == self.edition:
+            return url
+        return f"{SITE}/{self.edition}/{found['thing'].lower()}"
 
     def parse_article(self, response: Response) -> Article:
         """Return the article."""

@@ -18,17 +18,19 @@ text with a sound of its own, whose address closes the text.
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html import escape, unescape
 from typing import Any
-from unicodedata import normalize
-from urllib.parse import unquote
+from urllib.parse import quote as percent_encoded
 
 import orjson
 from lxml.etree import _Element as Element
 from scrapy.http import Response
 
+from newsarchive.address import canonical_url, readable_path
 from newsarchive.article import Article, Drift, Image, Refused
 from newsarchive.body import Body, Rules, read_body
+from newsarchive.coverage import Span
 from newsarchive.extract import (
     Facts,
     Json,
@@ -54,11 +56,20 @@ from newsarchive.extract import (
     tree,
 )
 from newsarchive.fragment import figure, link, plain, web_address
+from newsarchive.listing import Link, Listing
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 
 #: What hosts tell of the language where the path does not and the host is no language code; the oldest were French.
 LANGUAGE_OF_HOST = {"www": "fr", "amp": "fr", "m": "fr", "chinese": "cn", "www.chinese": "cn", "trad.cn": "tw"}
+#: The day that an article's address states.
+DAY = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+#: First parts of the addresses of topics and persons, whose names may look like an article's; as written and encoded.
+NAMERS = "|".join(
+    part
+    for name in "tag tags 关键词 關鍵詞 author authors auteur auteurs 作者 sitemaps _ws".split()
+    for part in dict.fromkeys((name, percent_encoded(name)))
+)
 #: The publisher's own names, where one of them signs instead of a person.
 PUBLISHER = ("RFI", "法广", "法廣", "法国国际广播电台", "法國國際廣播電台", "Radio France Internationale")
 
@@ -154,11 +165,16 @@ class RfiSpider(PublisherSpider):
     label = "法广"
     language = "zh-Hans"
     timezone = "Europe/Paris"
+    editions = ("cn", "tw")
     allowed_domains = ["rfi.fr"]
-    start_urls = ["https://www.rfi.fr/sitemaps/cn/news.xml", "https://www.rfi.fr/cn/rss"]
+    listings = (
+        Listing("https://www.rfi.fr/sitemaps/{edition}/news.xml", whole=True),
+        Listing("https://www.rfi.fr/{edition}/rss", whole=True),
+    )
     article_url = re.compile(
-        r"(?i)^https?://(?:(?P<host>www|amp|m|[a-z]{2}|trad\.cn|(?:www\.)?chinese)\.)?rfi\.fr"
-        r"/+(?P<id>(?:[^/?#]+/+){0,4}\d{8}-[^/?#]+)/?(?=$|[?#])"
+        r"(?ai)^https?://(?:(?P<host>www|amp|m|[a-z]{2}|trad\.cn|(?:www\.)?chinese)\.)?rfi\.fr(?::80|:443)?/+"
+        rf"(?!(?:[a-z]{{2}}/+)?(?:{NAMERS})/)(?![^?#]*/\.\.?/)"
+        rf"(?P<id>(?:[^/?#\\]+/+){{0,4}}{DAY}-[^/?#\\]+)/*(?=\Z|[?#])"
     )
     phrases = (*PUBLISHER, "article", "edition", "texte", "audio", "video", "emissions", "Redirecting to")
 
@@ -167,11 +183,51 @@ class RfiSpider(PublisherSpider):
         match = self.article_url.search(url)
         if not match:
             return url
-        path = re.sub("/+", "/", normalize("NFC", unquote(match["id"], errors="backslashreplace")))
-        if not re.match("[a-z]{2}/", path):
-            host = (match["host"] or "www").lower()
-            path = f"{LANGUAGE_OF_HOST.get(host, host)}/{path}"
-        return f"https://www.rfi.fr/{path}"
+        host, path = (match["host"] or "www").lower(), readable_path(match["id"])
+        stated = re.match("[A-Za-z]{2}(?=/)", path)
+        language = stated[0].lower() if stated else LANGUAGE_OF_HOST.get(host, host)
+        # Until 2014 a number that the publisher's system gave could precede the rest of an address.
+        rest = re.sub(r"^node/[0-9]+/", "", path[3:] if stated else path)
+        return f"https://www.rfi.fr/{language}/{rest}"
+
+    def archives(self, span: Span) -> list[Listing]:
+        """Return the sitemaps of the months that a stretch of time touches."""
+        months, month = [], span.start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        while month < span.end:
+            following = (month + timedelta(days=31)).replace(day=1)
+            url = f"https://www.rfi.fr/sitemaps/{self.edition}/contents_{month:%Y%m}.xml"
+            months.append(Listing(url, covers=Span(month, following)))
+            month = following
+        return months
+
+    def may_lie(self, link: Link, span: Span) -> bool:
+        """Tell whether the day in an article's address lies in a stretch of time, a day more or less."""
+        day = f"{span.start - timedelta(days=1):%Y%m%d}", f"{span.end + timedelta(days=1):%Y%m%d}"
+        return day[0] <= self.day_of(link.url) <= day[1]
+
+    def edition_of(self, url: str) -> str:
+        """Return the edition that an article's address belongs to; empty for one in another language."""
+        edition = self.key(url).split("/")[3]
+        return edition if edition in self.editions else ""
+
+    def in_edition(self, url: str) -> str:
+        """Return the address; empty for one of the other edition, as only its page tells the twin's."""
+        return url if self.edition_of(url) in ("", self.edition) else ""
+
+    def twin_of(self, root: Element, url: str) -> str:
+        """Return the address of a page's twin, as it would be today; empty if the page names none of its day."""
+        own = self.edition_of(url)
+        for alternate in root.iter("link"):
+            address = attribute(alternate, "href")
+            if own and alternate.get("hreflang") and self.article_url.search(address):
+                other = self.edition_of(address)
+                if other and other != own and self.day_of(address) == self.day_of(url):
+                    return canonical_url(self.key(address))
+        return ""
+
+    def day_of(self, url: str) -> str:
+        """Return the eight digits of the day in an article's address."""
+        return self.key(url).rpartition("/")[2][:8]
 
     def id_of(self, url: str) -> str:
         """Return the decoded address, for a page that does not state the publisher's identifier."""
@@ -240,6 +296,7 @@ class RfiSpider(PublisherSpider):
         return self.article(
             response,
             url=url,
+            twin=self.twin_of(root, url),
             id=layer["content_id"],
             title=headline(page),
             published=instant(stated("published", facts, about), self.timezone),

@@ -13,23 +13,28 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
-from scrapy import signals
+from scrapy import Request, signals
 from scrapy.http import Response
 from scrapy.resolver import CachingThreadedResolver
 from scrapy.statscollectors import MemoryStatsCollector
 from twisted.internet import defer
 from twisted.internet.error import DNSLookupError
 
+from newsarchive.article import Refused
+from newsarchive.copies import Copies
 from newsarchive.run import article_ended, listing_ended
+from newsarchive.wayback import Copy
 from spiders.cna import CnaSpider
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +103,7 @@ class Server(ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, list[Answer]] = {}
         self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
 
     @property
@@ -118,9 +124,12 @@ class _Handler(StreamRequestHandler):
 
     def handle(self) -> None:
         url = self.rfile.readline().split(b" ")[1].decode("latin-1")
-        while self.rfile.readline() not in (b"\r\n", b"\n", b""):
-            pass
+        headers = {}
+        while (line := self.rfile.readline()) not in (b"\r\n", b"\n", b""):
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
         self.server.asked.append(url)
+        self.server.headers.append(headers)
         self.server.times.append(time.monotonic())
         answers = self.server.answers.get(url) or [reply("Not found", "404 Not Found")]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -176,11 +185,32 @@ class SavedStats(MemoryStatsCollector):
         self.file.write_text(json.dumps(report))
 
 
+class LocalCopies(Copies):
+    """Asks for copies without TLS."""
+
+    def instead_of(self, response: Response, refusal: Refused) -> Iterator[Request]:
+        yield from map(without_tls, super().instead_of(response, refusal))
+
+    def next(self, copies: list[Copy], url: str) -> Iterator[Request]:
+        yield from map(without_tls, super().next(copies, url))
+
+
+def without_tls(request: Request) -> Request:
+    return request.replace(url=request.url.replace("https://web.", "http://web.", 1))
+
+
 class LocalSpider(CnaSpider):
     """Reads CNA from listings of the tests: the real ones are asked for by https, for which no proxy can speak."""
 
     name = "cna"
     start_urls = os.environ.get("CRAWL_LISTINGS", "").split()
+
+    def number_url(self, id: str) -> str:
+        return super().number_url(id).replace("https:", "http:")
+
+    @cached_property
+    def copies(self) -> Copies:
+        return LocalCopies(self)
 
 
 class BrokenSpider(LocalSpider):
@@ -224,16 +254,28 @@ class Crawl:
 
 
 def crawl(
-    server: Server, folder: Path, *only: str, listings: tuple[str, ...] = (), publisher: str = "cna", **settings: object
+    server: Server,
+    folder: Path,
+    *only: str,
+    listings: tuple[str, ...] = (),
+    publisher: str = "cna",
+    args: Mapping[str, str] = MappingProxyType({}),
+    **settings: object,
 ) -> Crawl:
-    """Crawl the addresses ``only``, or the ``listings`` instead of the publisher's, and say what came of it."""
+    """Crawl the addresses ``only``, or the ``listings`` instead of the publisher's, and say what came of it.
+
+    ``args`` are further arguments of the spider.
+    """
     archive = Path(str(settings.pop("ARCHIVE_DIR", folder / "archive")))
     settings = {
-        **({"SPIDER_MODULES": "server"} if listings or publisher == "broken" else {}),
+        **({"SPIDER_MODULES": "server"} if listings or args or publisher == "broken" else {}),
         "ARCHIVE_DIR": archive,
         "DOWNLOAD_DELAY": 0,
         "BACKOFF_START": 0,
         "RETRY_TIMES": 1,
+        # Runs of a test lie seconds apart: nothing would be due.
+        "REFRESH": True,
+        "WAYBACK": False,
         "STATS_CLASS": "server.SavedStats",
         "TWISTED_DNS_RESOLVER": "server.NoNetwork",
         **settings,
@@ -243,6 +285,8 @@ def crawl(
         command += ["-s", f"{name}={value}"]
     if only:
         command += ["-a", f"only={' '.join(only)}"]
+    for name, value in args.items():
+        command += ["-a", f"{name}={value}"]
     report = folder / "report.json"
     report.unlink(missing_ok=True)
     environment = {

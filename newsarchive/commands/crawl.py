@@ -15,7 +15,7 @@ from newsarchive.index import IndexUnusable
 from newsarchive.ledger import Ledger
 from newsarchive.lock import Locked, hold
 from newsarchive.recover import WrongClock, recover, refuse_wrong_clock
-from newsarchive.run import ALREADY_RUNNING
+from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY
 from newsarchive.store import lock_file
 
 
@@ -24,6 +24,12 @@ class Command(CrawlCommand):
 
     Another run of the same publisher makes it exit with 3, before anything is asked for.
     """
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Say how far the crawl is, unless told otherwise."""
+        super().process_options(args, opts)
+        assert self.settings is not None
+        self.settings.set("LIVE_DISPLAY", True, priority=COMMAND_PRIORITY)
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
         """Keep the crawler: its account is looked at after the run."""
@@ -47,6 +53,10 @@ class Command(CrawlCommand):
             return
         ledger = self.crawler.get_extension(Ledger)
         assert ledger is not None
+        for span in ledger.filled:
+            print(f"{args[0]}: {span} is covered now")
+        for span in ledger.gaps:
+            print(f"{args[0]}: {span} may be incomplete")
         for failure in ledger.failures:
             self.exitcode = 1
             print(f"{args[0]}: {failure}")

@@ -101,6 +101,9 @@ def command(archive: Path, *words: str) -> list[str]:
         "DOWNLOAD_DELAY": 0,
         "BACKOFF_START": 0,
         "RETRY_TIMES": 0,
+        # A rerun follows at once, when nothing would be due.
+        "REFRESH": True,
+        "WAYBACK": False,
         "STATS_CLASS": "world.Told",
         "TWISTED_DNS_RESOLVER": "server.NoNetwork",
     }

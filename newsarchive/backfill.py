@@ -1,0 +1,138 @@
+"""Articles of the past, asked from what reaches back.
+
+Archive listings name what was published in a month or more. Where a publisher
+numbers its articles by the day, the numbers are tried. What the archive has, or
+knows to be missing, is not asked for again: a stretch of time can be asked for
+again, after a kill or for good measure, at no cost.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from scrapy import Request
+
+from newsarchive.article import Refused
+from newsarchive.coverage import LAG, Span
+from newsarchive.listing import Link
+from newsarchive.run import PASSING, article_ended
+from newsarchive.series import DaySeries, Ending, Series
+
+if TYPE_CHECKING:
+    from newsarchive.spider import PublisherSpider
+
+__all__ = ["ABSENT", "BackFill", "stretch"]
+
+logger = logging.getLogger(__name__)
+
+#: Numbers of a day that are asked for before the answers are looked at.
+AHEAD = 8
+#: Endings of a number that no article has.
+ABSENT = frozenset(("absent", "status-404", "status-410"))
+
+
+def stretch(since: str, until: str, now: datetime) -> Span:
+    """Return the time between two days or moments as people write them; days count to their end, without zone in UTC.
+
+    Raises ValueError for what is no time, or a stretch that ends before it begins.
+    """
+    start, end = _moment(since), _moment(until) if until else now
+    if until and len(until) == len("2023-01-31"):
+        end += timedelta(days=1)
+    if start >= min(end, now):
+        raise ValueError(f"nothing lies between since={since} and until={until or 'now'}")
+    return Span(start, min(end, now))
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class BackFill:
+    """Asks a publisher for what it published in a stretch of time."""
+
+    def __init__(self, spider: "PublisherSpider") -> None:
+        self.spider = spider
+        self.frontier = spider.frontier
+        self.zone = ZoneInfo(spider.timezone)
+        #: Series and number of the addresses that are under way.
+        self.asked: dict[str, tuple[DaySeries, int]] = {}
+        self.answered = asyncio.Event()
+        spider.crawler.signals.connect(self.ended, article_ended)
+
+    async def requests(self, span: Span, *, patient: bool) -> AsyncIterator[Request]:
+        """Yield what to ask for a stretch of time; where ``patient``, not what was asked a short time ago."""
+        for listing in self.spider.archives(span):
+            if not (patient and self.frontier.asked_lately(listing.url)):
+                yield self.spider.listing_request(listing, within=span)
+        days = list(self.days(span)) if self.spider.series else []
+        for number, day in enumerate(days, 1):
+            async for request in self.numbers(day):
+                yield request
+            self.spider.crawler.stats.inc_value("backfill/days")
+            logger.info("%s: %s: day %d of %d", self.spider.name, day, number, len(days))
+
+    def days(self, span: Span) -> Iterator[date]:
+        """Yield the publisher's days that a stretch touches and that are over."""
+        day = span.start.astimezone(self.zone).date()
+        while self.day(day).start < span.end and self.day(day).end + LAG < datetime.now(UTC):
+            yield day
+            day += timedelta(days=1)
+
+    def day(self, day: date) -> Span:
+        """Return when a day of the publisher begins and ends."""
+        begins = (datetime.combine(day + timedelta(days=after), time(), self.zone).astimezone(UTC) for after in (0, 1))
+        return Span(*begins)
+
+    async def numbers(self, day: date) -> AsyncIterator[Request]:
+        """Yield requests for the numbers of a day until all its series have come to their end."""
+        everything = [self.series(day, series) for series in self.spider.series]
+        for series in everything:
+            while series.left:
+                for number in series.ask(AHEAD):
+                    url = self.spider.number_url(series.series.id_of(day, number))
+                    request = self.spider.request(Link(url), probe=True, again=True)
+                    self.asked[request.url] = series, number
+                    yield request
+                if series.left:
+                    self.answered.clear()
+                    await self.answered.wait()
+        if all(series.complete for series in everything):
+            self.frontier.covered.append((f"numbers of {day}", self.day(day)))
+
+    def series(self, day: date, series: Series) -> DaySeries:
+        """Return a series of a day as far as the archive knows it."""
+        index, begins, over = self.frontier.store.known, f"{day:%Y%m%d}", self.day(day).end
+        ids = ((id, "article", over) for id in index.ids(self.spider.name, begins))
+        there = self.spider.number_url(begins).partition(begins)[0] + begins
+        asked = ((self.spider.key(url), ending, captured) for url, ending, captured in index.endings_below(there))
+        found, missing = set(), set()
+        for id, ending, captured in chain(ids, asked):
+            number = series.number_of(day, id)
+            if number is None or ending in PASSING:
+                continue
+            if ending not in ABSENT:
+                found.add(number)
+            elif captured >= over:
+                missing.add(number)
+        return DaySeries(day, series, found=found, missing=missing - found)
+
+    def ended(self, url: str, refusal: Refused | None = None, **_: Any) -> None:
+        """Tell a series how a number ended."""
+        if asked := self.asked.pop(url, None):
+            series, number = asked
+            series.tell(number, _ending(refusal))
+            self.answered.set()
+
+
+def _ending(refusal: Refused | None) -> Ending:
+    if refusal is None:
+        return "found"
+    if refusal.reason in ABSENT:
+        return "missing"
+    return "unknown" if refusal.reason in PASSING else "found"
