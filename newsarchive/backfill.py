@@ -111,16 +111,18 @@ class BackFill:
         ids = ((id, "article", over) for id in index.ids(self.spider.name, begins))
         there = self.spider.number_url(begins).partition(begins)[0] + begins
         asked = ((self.spider.key(url), ending, captured) for url, ending, captured in index.endings_below(there))
-        found, missing = set(), set()
+        found, missing, named = set(), set(), set()
         for id, ending, captured in chain(ids, asked):
             number = series.number_of(day, id)
             if number is None or ending in PASSING:
                 continue
-            if ending not in ABSENT:
+            if ending in self.spider.cut_down and not self.spider.copies.settled(self.spider.number_url(id)):
+                named.add(number)
+            elif ending not in ABSENT:
                 found.add(number)
             elif captured >= over:
                 missing.add(number)
-        return DaySeries(day, series, found=found, missing=missing - found)
+        return DaySeries(day, series, found=found, missing=missing - found, named=named - found)
 
     def ended(self, url: str, refusal: Refused | None = None, **_: Any) -> None:
         """Tell a series how a number ended."""

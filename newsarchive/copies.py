@@ -14,6 +14,9 @@ from twisted.python.failure import Failure
 
 from newsarchive.article import Refused
 from newsarchive.failure import refusal_of
+from newsarchive.run import PASSING
+from newsarchive.served import as_read
+from newsarchive.warc import WarcError, at
 from newsarchive.wayback import Copy, cdx_url, choose, copy_url, read_cdx
 
 if TYPE_CHECKING:
@@ -43,12 +46,26 @@ class Copies:
             yield from self.next(meta["copies"], meta["copied"])
         else:
             yield Request(
-                cdx_url(response.url),
+                self.listing(response.url),
                 self.found,
                 errback=self.failed,
                 priority=1,
                 meta={"kind": "copies", "copied": response.url},
             )
+
+    def settled(self, url: str) -> bool:
+        """Tell whether nothing is left to be asked of the copies of a page, as far as the archive knows."""
+        store = self.spider.frontier.store
+        listed = [row for row in store.known.captures_of(self.listing(url)) if row.status == 200]
+        if not self.enabled or not listed:
+            return not self.enabled
+        try:
+            served = at(store.archive / listed[0].file, listed[0].offset)
+            copies = self.chosen(read_cdx(as_read(served).body)[0], url)
+        except (WarcError, Refused):
+            return False
+        tried = (store.known.captures_of(Request(self.address(copy)).url, 1) for copy in copies)
+        return all(rows and rows[0].ending not in PASSING for rows in tried)
 
     def found(self, response: Response) -> Iterator[Request]:
         """Yield a request for the best of the copies that there are."""
@@ -60,14 +77,32 @@ class Copies:
             self.end(url, refusal)
             return
         self.spider.crawler.stats.inc_value("copies/found" if copies else "copies/none")
+        yield from self.next(self.chosen(copies, url), url)
+
+    def listing(self, url: str) -> str:
+        """Return the address that lists the copies of a page."""
+        return cdx_url(url)
+
+    def address(self, copy: Copy) -> str:
+        """Return the address of a copy."""
+        return copy_url(copy)
+
+    def chosen(self, copies: list[Copy], url: str) -> list[Copy]:
+        """Return the copies of a page to try, best first."""
         published = self.spider.published_about(url)
-        yield from self.next(choose(copies, published) if published else copies[:1], url)
+        return choose(copies, published) if published else copies[:1]
 
     def next(self, copies: list[Copy], url: str) -> Iterator[Request]:
         """Yield a request for the first of some copies, which knows the others."""
         for number, copy in enumerate(copies[:1], 1):
             meta: dict[str, Any] = {"kind": "article", "copies": copies[number:], "copied": url, "again": True}
-            yield Request(copy_url(copy), self.spider.parse, errback=self.spider.article_failed, meta=meta)
+            yield Request(self.address(copy), self.spider.parse, errback=self.copy_failed, meta=meta)
+
+    def copy_failed(self, failure: Failure) -> None:
+        """Count a copy that could not be had; the next run asks again if it may be had later."""
+        if refusal_of(failure).reason in PASSING:
+            self.spider.frontier.postpone(vars(failure)["request"].meta["copied"], "copies")
+        self.spider.article_failed(failure)
 
     def failed(self, failure: Failure) -> None:
         """Note that it could not be learnt which copies there are: the next run asks again."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from scrapy import Request, Spider
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.redirect import RedirectMiddleware
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
@@ -30,6 +31,7 @@ from newsarchive.remembered import retry_after
 from newsarchive.store import purpose
 
 __all__ = [
+    "AskOnceHandler",
     "HostQueue",
     "OnSiteMiddleware",
     "OnSiteRedirectMiddleware",
@@ -48,6 +50,14 @@ def stray(request: Request, spider: Spider | None) -> str:
     if "copied" in request.meta or purpose(request) == "robots":
         domains.append(COPIES)
     return "" if any(host == domain or host.endswith(f".{domain}") for domain in domains) else "off-site"
+
+
+class AskOnceHandler(HTTP11DownloadHandler):
+    """Asks once. Twisted asks again by itself, and at once, where a connection breaks that was used before."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._pool.retryAutomatically = False
 
 
 class OnSiteMiddleware:

@@ -22,12 +22,11 @@ from newsarchive.address import canonical_url
 from newsarchive.article import Refused
 from newsarchive.coverage import LAG, Span, gaps_between, joined, overlap, reach
 from newsarchive.listing import Link, Listing
-from newsarchive.reading import as_response
 from newsarchive.run import PASSING, article_ended, listing_ended
+from newsarchive.served import as_read
 from newsarchive.spider import PublisherSpider
 from newsarchive.store import Store
 from newsarchive.warc import Served, WarcError, at
-from newsarchive.whole_body import content_encodings, whole
 
 __all__ = ["Frontier", "last_account"]
 
@@ -58,6 +57,8 @@ class Seen:
     last: datetime | None
     #: The last capture of any kind.
     tried: datetime
+    #: When the article came out, as far as that is known; what is older when it is found is not looked at again.
+    out: datetime
 
 
 class Frontier:
@@ -127,11 +128,11 @@ class Frontier:
             return "unfinished" if has_paused(seen.first, seen.tried, now) else ""
         if link.modified and seen.last < link.modified <= now:
             return "changed"
-        return "due" if self.is_due(seen.first, seen.last, now) else ""
+        return "due" if self.is_due(seen.out, seen.last, now) else ""
 
-    def is_due(self, first: datetime, last: datetime, now: datetime) -> bool:
-        """Tell whether an article that was first and last captured at these times is due for another look."""
-        return any(last < first + after <= now for after in self.rechecks)
+    def is_due(self, out: datetime, last: datetime, now: datetime) -> bool:
+        """Tell whether an article is due for another look that came out and was last captured at these times."""
+        return any(last < out + after <= now for after in self.rechecks)
 
     def seen(self, url: str) -> Seen | None:
         """Return what the archive knows of an address; None if it is new."""
@@ -148,13 +149,12 @@ class Frontier:
                     read = index.read(row.publisher, row.id)
                     break
         if read:
-            asked, first, last = read
-            last = max(self.last_said(asked) or last, last)
-            return Seen(asked, first, last, last)
+            last = max(self.last_said(read.url) or read.last, read.last)
+            return Seen(read.url, read.first, last, last, min(read.out, read.first))
         for address in known:
             if captures := index.captures_of(address):
                 tried, first = (datetime.fromisoformat(captures[at].captured) for at in (0, -1))
-                return Seen(address, first, self.last_said(address), tried)
+                return Seen(address, first, self.last_said(address), tried, first)
         return None
 
     def listing_due(self, listing: Listing) -> bool:
@@ -183,11 +183,11 @@ class Frontier:
         now = datetime.now(UTC)
         for id, first in self.store.known.first_read(self.spider.name, now - YOUNG):
             read = self.store.known.read(self.spider.name, id)
-            if not read or not self.is_due(first, read[2], now):
+            if not read or not self.is_due(min(read.out, first), read.last, now):
                 continue
-            said = self.last_said(read[0])
-            if self.is_due(first, max(said or first, read[2]), now):
-                yield from self.wanted([Link(read[0])])
+            said = self.last_said(read.url)
+            if self.is_due(min(read.out, first), max(said or first, read.last), now):
+                yield from self.wanted([Link(read.url)])
 
     def left_over(self) -> Iterator[Link]:
         """Yield what earlier runs had been told of and did not get to the end of."""
@@ -319,12 +319,6 @@ def has_paused(since: datetime, last: datetime, now: datetime) -> bool:
     """Tell whether an address that answered the same since then has been left alone for long enough."""
     pause = min((last - since) / 2, LONGEST_PAUSE)
     return pause < SHORTEST_PAUSE or now - last >= pause
-
-
-def as_read(served: Served) -> Response:
-    """Return a response as it was read when it was captured."""
-    response = as_response(served)
-    return whole(response, content_encodings(response))
 
 
 def last_account(archive: Path, publisher: str) -> dict[str, Any]:

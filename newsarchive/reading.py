@@ -11,8 +11,7 @@ from pathlib import Path
 
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
-from scrapy.http import Headers, Response
-from scrapy.responsetypes import responsetypes
+from scrapy.http import Response
 from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
 from scrapy.statscollectors import DummyStatsCollector
@@ -22,41 +21,14 @@ from twisted.python.failure import Failure
 from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture, verdict
 from newsarchive.failure import refusal_of
+from newsarchive.served import as_response, capture_of, location
 from newsarchive.spider import PublisherSpider
 from newsarchive.warc import Served, WarcError, at
 from newsarchive.whole_body import WholeBodyMiddleware
 
-__all__ = ["Reader", "as_response", "capture_of", "location", "whole"]
+__all__ = ["Reader", "whole"]
 
 failed: Callable[[Exception], Failure] = Failure
-
-
-def as_response(served: Served) -> Response:
-    """Return a response as the downloader would have, before anybody has decompressed it."""
-    headers = Headers()
-    for name, value in served.headers:
-        headers.appendlist(name, value.encode("latin-1", "replace"))
-    kind = responsetypes.from_args(headers=headers, url=served.url, body=served.body)
-    return kind(served.url, status=served.status, headers=headers, body=served.body)
-
-
-def location(served: Served) -> str:
-    """Return where a response redirects to; empty if nowhere."""
-    return next((value for name, value in served.headers if name.lower() == "location"), "")
-
-
-def capture_of(name: str, served: Served) -> Capture:
-    """Return the capture that was read back from a file of the archive."""
-    return Capture(
-        file=name,
-        offset=served.offset,
-        url=served.url,
-        captured=served.captured,
-        status=served.status,
-        digest=served.digest,
-        kind=served.kind,
-        announced=served.announced,
-    )
 
 
 def whole(middleware: WholeBodyMiddleware, request: Request, response: Response) -> Response:

@@ -22,7 +22,8 @@ from newsarchive.capture import verdict
 from newsarchive.files import Drafts, make_folder, sweep, sync_folder
 from newsarchive.index import Entry, Index
 from newsarchive.post import Post, render
-from newsarchive.reading import Reader, capture_of, location
+from newsarchive.reading import Reader
+from newsarchive.served import capture_of, location
 from newsarchive.store import AGAIN, entry_of, index_file, keep, run_row
 from newsarchive.warc import Damage, Served, WarcError, mend, read
 

@@ -22,8 +22,9 @@ from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture, verdict
-from newsarchive.reading import as_response, capture_of, location, whole
+from newsarchive.reading import whole
 from newsarchive.run import article_ended
+from newsarchive.served import as_response, capture_of, location
 from newsarchive.spider import PublisherSpider
 from newsarchive.store import Store
 from newsarchive.warc import Damage, Served, read

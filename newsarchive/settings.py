@@ -16,7 +16,7 @@ CAPTURE_ROTATE_AT = 1_000_000_000
 #: Seconds to wait for more articles to commit together.
 COMMIT_PAUSE = 0
 
-#: Hours after an article was first seen at which it is looked at again: newsrooms correct most within a day or three.
+#: Hours after an article came out at which it is looked at again: newsrooms correct most within a day or three.
 RECHECK_HOURS = [1, 6, 24, 72]
 #: Whether the Wayback Machine is asked for pages that a publisher has cut down.
 WAYBACK = True
@@ -86,7 +86,10 @@ URLLENGTH_LIMIT = 0
 CONCURRENT_ITEMS = 1
 
 # Only the web: a redirect to file: or data: must find nobody to answer it.
-DOWNLOAD_HANDLERS = {"file": None, "data": None, "ftp": None, "s3": None}
+DOWNLOAD_HANDLERS = {
+    **dict.fromkeys(("http", "https"), "newsarchive.download.AskOnceHandler"),
+    **dict.fromkeys(("file", "data", "ftp", "s3")),
+}
 DOWNLOAD_VERIFY_CERTIFICATES = True
 METAREFRESH_ENABLED = False
 # Both open a local port on which anybody can run code in this process.

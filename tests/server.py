@@ -24,14 +24,13 @@ from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
-from scrapy import Request, signals
+from scrapy import signals
 from scrapy.http import Response
 from scrapy.resolver import CachingThreadedResolver
 from scrapy.statscollectors import MemoryStatsCollector
 from twisted.internet import defer
 from twisted.internet.error import DNSLookupError
 
-from newsarchive.article import Refused
 from newsarchive.copies import Copies
 from newsarchive.run import article_ended, listing_ended
 from newsarchive.wayback import Copy
@@ -188,15 +187,15 @@ class SavedStats(MemoryStatsCollector):
 class LocalCopies(Copies):
     """Asks for copies without TLS."""
 
-    def instead_of(self, response: Response, refusal: Refused) -> Iterator[Request]:
-        yield from map(without_tls, super().instead_of(response, refusal))
+    def listing(self, url: str) -> str:
+        return without_tls(super().listing(url))
 
-    def next(self, copies: list[Copy], url: str) -> Iterator[Request]:
-        yield from map(without_tls, super().next(copies, url))
+    def address(self, copy: Copy) -> str:
+        return without_tls(super().address(copy))
 
 
-def without_tls(request: Request) -> Request:
-    return request.replace(url=request.url.replace("https://web.", "http://web.", 1))
+def without_tls(url: str) -> str:
+    return url.replace("https://web.", "http://web.", 1)
 
 
 class LocalSpider(CnaSpider):

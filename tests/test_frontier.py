@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from places import FIXTURES
 from scrapy.utils.test import get_crawler
-from server import PARAGRAPHS, Crawl, Server, article_url, cna_page, crawl, reply, serving
+from server import PARAGRAPHS, Crawl, Server, article_url, cna_page, crawl, reply, serving, without_tls
 from test_archive import posts, scrapy
 
 from newsarchive.coverage import Span
@@ -29,8 +29,9 @@ EDITED = (PARAGRAPHS[0], "第二段說明步道全長四公里，沿途設有座
 AT_ONCE = "0.0001"
 
 
-def listing(*ids: str, lastmod: str = "", **headers: str) -> bytes:
+def listing(*ids: str, lastmod: str = "", announced: str = "", **headers: str) -> bytes:
     stated = f"<lastmod>{lastmod}</lastmod>" if lastmod else ""
+    stated += f"<publication_date>{announced}</publication_date>" if announced else ""
     locs = "".join(f"<url><loc>{article_url(id)}</loc>{stated}</url>" for id in ids)
     return reply(f"<urlset>{locs}</urlset>", type="text/xml", **headers)
 
@@ -95,6 +96,8 @@ def test_other_addresses_of_an_article_are_not_asked_for(server: Server, tmp_pat
 
 def test_articles_are_looked_at_again_when_it_is_time(server: Server, tmp_path: Path) -> None:
     """The server is asked whether they have changed, also when no listing names them any more."""
+    # What is announced for later than it is found comes out when it is found.
+    server.answer(LISTING, listing(*IDS, announced="2999-01-01T00:00:00Z"))
     archive = run(server, tmp_path).archive
     unchanged = reply("", "304 Not Modified", content_length=None)
     server.answer(article_url(IDS[0]), unchanged)
@@ -112,6 +115,12 @@ def test_articles_are_looked_at_again_when_it_is_time(server: Server, tmp_path: 
     assert [revisions(archive, id) for id in IDS] == [1, 2, 1]
     posts = {file.name for file in archive.glob("_posts/**/*.md")}
     assert len(posts) == 4
+
+
+def test_what_came_out_long_ago_is_not_looked_at_again(server: Server, tmp_path: Path) -> None:
+    run(server, tmp_path)
+    run(server, tmp_path, RECHECK_HOURS=AT_ONCE)
+    assert articles(server) == Counter()
 
 
 def test_a_listing_that_has_not_changed_is_not_sent_again(server: Server, tmp_path: Path) -> None:
@@ -161,7 +170,7 @@ def test_an_address_that_is_no_article_is_not_asked_for_every_hour(server: Serve
     assert articles(server) == Counter()
     server.answer(article_url(IDS[1]), reply(cna_page(IDS[1])))
     run(server, tmp_path, RECHECK_HOURS=AT_ONCE)
-    assert articles(server) == Counter(IDS)
+    assert articles(server) == Counter(IDS[1:]), "the third came out long ago"
 
 
 def test_back_fill_tries_the_numbers_of_a_day(server: Server, tmp_path: Path) -> None:
@@ -198,10 +207,6 @@ def ask_for_copies(server: Server, *answers: bytes) -> None:
     server.answer(LISTING, listing(IDS[0]))
     server.answer(article_url(IDS[0]), reply(EXPIRED))
     server.answer(without_tls(cdx_url(article_url(IDS[0]))), *answers)
-
-
-def without_tls(url: str) -> str:
-    return url.replace("https://web.", "http://web.", 1)
 
 
 def test_what_was_cut_down_is_read_from_a_copy(server: Server, tmp_path: Path) -> None:
@@ -305,7 +310,7 @@ def test_what_fails_for_long_is_tried_ever_more_seldom(
 ) -> None:
     monkeypatch.setattr("newsarchive.frontier.datetime", Now)
     times = [Now.now(UTC) - timedelta(hours=hours) for hours in attempts]
-    seen = Seen(article_url(IDS[0]), first=times[-1], last=None, tried=times[0])
+    seen = Seen(article_url(IDS[0]), first=times[-1], last=None, tried=times[0], out=times[-1])
     assert Frontier(get_crawler()).why(Link(article_url(IDS[0])), seen) == why
 
 

@@ -131,6 +131,26 @@ def test_no_request_is_early(server: Server, tmp_path: Path) -> None:
     assert found[pages(asked).index(urls[0]) + 2] >= 0.5 or len(found) < 3
 
 
+def test_a_connection_that_breaks_is_no_reason_to_ask_at_once(server: Server, tmp_path: Path) -> None:
+    """Not even where it was used before, as servers close those that nobody has used for a while."""
+    robots, url = f"http://{PAGES}/robots.txt", server.answer(article_url(IDS[0]), page(IDS[0]))
+
+    def break_off(connection: socket.socket) -> None:
+        connection.sendall(reply("User-agent: *\n", type="text/plain", connection="keep-alive"))
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(65_536)
+        server.asked.append(head.split()[1].decode())
+        server.times.append(time.monotonic())
+        reset(connection)
+
+    server.answer(robots, break_off)
+    done = crawl(server, tmp_path, url, DOWNLOAD_DELAY=0.3, DELAY_JITTER=0)
+    assert done.ended == {url: "article"}
+    assert server.asked == [robots, url, url]
+    assert server.times[2] - server.times[1] >= 0.3
+
+
 def test_the_delay_holds_from_one_run_to_the_next(server: Server, tmp_path: Path) -> None:
     announce(server, IDS[0])
     robots(server, "Crawl-delay: 3")

@@ -20,6 +20,7 @@ from newsarchive.index.facts import (
     IndexUnusable,
     Place,
     PostTaken,
+    ReadRow,
     RelatedRow,
     RevisionRow,
     RunRow,
@@ -459,13 +460,17 @@ class Index:
         rows = sorted(chain.from_iterable(kinds), key=moment, reverse=True)
         return rows if most < 0 else rows[:most]
 
-    def read(self, publisher: str, id: str) -> tuple[str, datetime, datetime] | None:
-        """Return where an article was read last, and when first and last; None if it never was."""
-        sql = "SELECT url, captured FROM captures WHERE publisher = ? AND id = ? AND reads = ? ORDER BY captured "
-        values = publisher, as_utf8(id), CURRENT
-        first = self._one(f"{sql} LIMIT 1", *values)
-        url, last = self._one(f"{sql} DESC LIMIT 1", *values) or ("", "")
-        return (url, datetime.fromisoformat(first[1]), datetime.fromisoformat(last)) if first else None
+    def read(self, publisher: str, id: str) -> ReadRow | None:
+        """Return where and when an article was read; None if it never was."""
+        sql = f"{SELECT} WHERE publisher = ? AND id = ? AND reads = ? ORDER BY captured "
+        first, last = (
+            self._row(f"{sql} {order} LIMIT 1", publisher, as_utf8(id), CURRENT) for order in ("ASC", "DESC")
+        )
+        if not (first and last):
+            return None
+        published = datetime.fromisoformat(str(last.published))
+        announced = as_time(first.announced) or published
+        return ReadRow(last.url, first.capture.captured, last.capture.captured, max(published, announced))
 
     def ids(self, publisher: str, begins: str) -> list[str]:
         """Return the ids of a publisher's articles that begin with some ASCII digits."""

@@ -17,6 +17,7 @@ __all__ = [
     "IndexUnusable",
     "Place",
     "PostTaken",
+    "ReadRow",
     "Reading",
     "RelatedRow",
     "RevisionRow",
@@ -119,6 +120,18 @@ class ArticleRow:
     stale: bool
     #: Whether no capture reads as the article any more: its post stays as it is.
     withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """When an article was read."""
+
+    #: Where it was read last.
+    url: str
+    first: datetime
+    last: datetime
+    #: When it came out: the time on its page, or when a listing announced it, whichever is later.
+    out: datetime
 
 
 @dataclass(frozen=True, slots=True)
