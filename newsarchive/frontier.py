@@ -102,14 +102,19 @@ class Frontier:
 
     # What to ask for.
 
-    def wanted(self, links: Iterable[Link]) -> Iterator[Link]:
-        """Yield what is to be asked for of what was announced, each article once in a run."""
+    def wanted(self, links: Iterable[Link], *, again: bool = True) -> Iterator[Link]:
+        """Yield what is to be asked for of what was announced, each article once in a run.
+
+        Without ``again``, nothing that the archive has, be it due or changed.
+        """
         for link in links:
             key = self.spider.key(link.url)
             if key in self.taken:
                 continue
             seen = None if self.refresh else self.seen(link.url)
             why = "refresh" if self.refresh else self.why(link, seen)
+            if not again and why in ("due", "changed"):
+                why = ""
             self.crawler.stats.inc_value(f"frontier/{why or 'known'}")
             if why:
                 self.taken.add(key)
@@ -254,7 +259,7 @@ class Frontier:
             covers = reach((link.announced or link.modified for link in links), now)
         if covers and (span := overlap(covers, within) if within else covers):
             self.covered.append((listing.url, span))
-        return list(self.wanted(links))
+        return list(self.wanted(links, again=within is None))
 
     def last_listing(self, url: str) -> Response:
         """Return a listing as it was when it was last captured; raise Refused ``status-304`` if it never was."""
