@@ -2,8 +2,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARCHIVE ?= archive
+SEED ?= 1
+DAYS ?= 30
 
-.PHONY: archive test torture check bench clean
+.PHONY: archive test torture press check bench clean
 
 archive: $(VENV)/installed
 	$(BIN)/scrapy replay -s ARCHIVE_DIR=$(ARCHIVE)
@@ -13,6 +15,9 @@ test: $(VENV)/installed
 
 torture: $(VENV)/installed
 	TORTURE=1 $(BIN)/pytest -n auto --dist worksteal -rs tests/torture tests/test_warc_torn.py
+
+press: $(VENV)/installed
+	$(BIN)/python -m tests.press SEED=$(SEED) DAYS=$(DAYS)
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .
