@@ -63,6 +63,8 @@ class BackFill:
         #: Series and number of the addresses that are under way.
         self.asked: dict[str, tuple[DaySeries, int]] = {}
         self.answered = asyncio.Event()
+        #: Days whose numbers this run has asked for: several gaps may lie in one.
+        self.tried: set[date] = set()
         spider.crawler.signals.connect(self.ended, article_ended)
 
     async def requests(self, span: Span, *, patient: bool) -> AsyncIterator[Request]:
@@ -70,7 +72,8 @@ class BackFill:
         for listing in self.spider.archives(span):
             if not (patient and self.frontier.asked_lately(listing.url)):
                 yield self.spider.listing_request(listing, within=span)
-        days = list(self.days(span)) if self.spider.series else []
+        days = [day for day in self.days(span) if day not in self.tried] if self.spider.series else []
+        self.tried.update(days)
         for number, day in enumerate(days, 1):
             async for request in self.numbers(day):
                 yield request
@@ -94,16 +97,28 @@ class BackFill:
         everything = [self.series(day, series) for series in self.spider.series]
         for series in everything:
             while series.left:
-                for number in series.ask(AHEAD):
-                    url = self.spider.number_url(series.series.id_of(day, number))
-                    request = self.spider.request(Link(url), probe=True, again=True)
-                    self.asked[request.url] = series, number
-                    yield request
-                if series.left:
+                if numbers := series.ask(AHEAD):
+                    for number in numbers:
+                        if request := self.number(series, number):
+                            yield request
+                else:
+                    # Nothing comes between seeing that all are under way and waiting for one of them to end.
                     self.answered.clear()
                     await self.answered.wait()
         if all(series.complete for series in everything):
             self.frontier.covered.append((f"numbers of {day}", self.day(day)))
+
+    def number(self, series: DaySeries, number: int) -> Request | None:
+        """Return the request for a number; None for one that the run has taken up already, as a listing names it."""
+        url = self.spider.number_url(series.series.id_of(series.day, number))
+        key = self.spider.key(url)
+        if key in self.frontier.taken:
+            series.tell(number, "found")
+            return None
+        self.frontier.taken.add(key)
+        request = self.spider.request(Link(url), probe=True, again=True)
+        self.asked[request.url] = series, number
+        return request
 
     def series(self, day: date, series: Series) -> DaySeries:
         """Return a series of a day as far as the archive knows it."""

@@ -6,6 +6,7 @@ where the text is from. The article keeps its own address and times.
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scrapy import Request
@@ -13,6 +14,7 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from newsarchive.article import Refused
+from newsarchive.extract import canonical, tree
 from newsarchive.failure import refusal_of
 from newsarchive.run import PASSING
 from newsarchive.served import as_read
@@ -45,24 +47,20 @@ class Copies:
         if "copies" in meta:
             yield from self.next(meta["copies"], meta["copied"])
         else:
-            yield Request(
-                self.listing(response.url),
-                self.found,
-                errback=self.failed,
-                priority=1,
-                meta={"kind": "copies", "copied": response.url},
-            )
+            meta = {"kind": "copies", "copied": response.url}
+            yield Request(self.listing(self.original(response)), self.found, errback=self.failed, priority=1, meta=meta)
 
     def settled(self, url: str) -> bool:
         """Tell whether nothing is left to be asked of the copies of a page, as far as the archive knows."""
+        if not self.enabled:
+            return True
         store = self.spider.frontier.store
-        listed = [row for row in store.known.captures_of(self.listing(url)) if row.status == 200]
-        if not self.enabled or not listed:
-            return not self.enabled
         try:
-            served = at(store.archive / listed[0].file, listed[0].offset)
-            copies = self.chosen(read_cdx(as_read(served).body)[0], url)
-        except (WarcError, Refused):
+            cut = next(row for row in store.known.captures_of(url) if row.ending in self.spider.cut_down)
+            listing = self.listing(self.original(as_read(at(store.archive / cut.file, cut.offset))))
+            listed = next(row for row in store.known.captures_of(listing) if row.status == 200)
+            copies = self.chosen(read_cdx(as_read(at(store.archive / listed.file, listed.offset)).body)[0], url)
+        except (StopIteration, WarcError, Refused):
             return False
         tried = (store.known.captures_of(Request(self.address(copy)).url, 1) for copy in copies)
         return all(rows and rows[0].ending not in PASSING for rows in tried)
@@ -82,6 +80,14 @@ class Copies:
     def listing(self, url: str) -> str:
         """Return the address that lists the copies of a page."""
         return cdx_url(url)
+
+    def original(self, response: Response) -> str:
+        """Return the address under which others will have copied a page: the one that it names, else its own."""
+        with suppress(Refused):
+            named = canonical(tree(response))
+            if self.spider.key(named) == self.spider.key(response.url):
+                return named
+        return response.url
 
     def address(self, copy: Copy) -> str:
         """Return the address of a copy."""

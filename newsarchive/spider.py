@@ -154,6 +154,8 @@ class PublisherSpider(Spider):
             self.parse,
             errback=self.article_failed,
             headers=conditions,
+            # What is new comes first, another look later, numbers that may be nobody's last.
+            priority=-2 if "probe" in meta else -1 if conditions else 0,
             meta={"kind": "article", "announced": link.announced, **_unchanged(conditions), **meta},
         )
 

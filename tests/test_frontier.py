@@ -1,10 +1,11 @@
 """What a crawl asks for again and what not, what it takes up that an earlier run left, and how it goes back in time."""
 
+import asyncio
 import json
 import re
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,15 @@ from scrapy.utils.test import get_crawler
 from server import PARAGRAPHS, Crawl, Server, article_url, cna_page, crawl, reply, serving, without_tls
 from test_archive import posts, scrapy
 
+from newsarchive.article import Refused
+from newsarchive.backfill import BackFill
 from newsarchive.coverage import Span
 from newsarchive.frontier import Frontier, Seen
 from newsarchive.index import Index
 from newsarchive.index.row import Row, as_text
 from newsarchive.listing import Link, Listing
 from newsarchive.wayback import cdx_url
+from spiders.cna import CnaSpider
 
 IDS = ["202401150001", "202401150002", "202401150003"]
 LISTING = "http://www.cna.com.tw/sitemap.xml"
@@ -191,7 +195,9 @@ def test_back_fill_tries_the_numbers_of_a_day(server: Server, tmp_path: Path) ->
     assert (again.status, articles(server)) == (0, Counter())
 
 
-EXPIRED = (FIXTURES / "cna" / "expired.html").read_bytes()
+EXPIRED = (FIXTURES / "cna" / "expired.html").read_bytes().replace(b"201603190188", IDS[0].encode())
+#: The address that the page names.
+NAMED = f"https://www.cna.com.tw/news/asoc/{IDS[0]}.aspx"
 TAKEN = "20240116010203"
 MEMENTO = {"memento_datetime": "Tue, 16 Jan 2024 01:02:03 GMT"}
 
@@ -206,7 +212,7 @@ def ask_for_copies(server: Server, *answers: bytes) -> None:
     """Let the first article be cut down, and the Wayback Machine be asked for it."""
     server.answer(LISTING, listing(IDS[0]))
     server.answer(article_url(IDS[0]), reply(EXPIRED))
-    server.answer(without_tls(cdx_url(article_url(IDS[0]))), *answers)
+    server.answer(without_tls(cdx_url(NAMED)), *answers)
 
 
 def test_what_was_cut_down_is_read_from_a_copy(server: Server, tmp_path: Path) -> None:
@@ -239,6 +245,43 @@ def test_copies_that_could_not_be_asked_for_are_asked_for_by_the_next_run(server
     server.answer(copy, reply(cna_page(IDS[0]), **MEMENTO))
     assert run(server, tmp_path, WAYBACK=True).counted["article/stored"] == 1
     assert account(archive)["unfinished"] == []
+
+
+def test_a_back_fill_takes_up_the_copies_that_were_not_had(server: Server, tmp_path: Path) -> None:
+    ask_for_copies(server, reply("", "503 Service Unavailable"))
+    server.answer(article_url(IDS[0]).replace("ahel", "aipl"), reply(EXPIRED))
+    days = {"since": "2024-01-15", "until": "2024-01-15"}
+
+    def fill() -> Crawl:
+        server.asked.clear()
+        return crawl(server, tmp_path, args=days, REFRESH=False, WAYBACK=True)
+
+    archive = fill().archive
+    ask_for_copies(server, reply(cdx(TAKEN), type="application/json"))
+    server.answer(f"http://web.archive.org/web/{TAKEN}id_/{article_url(IDS[0])}", reply(cna_page(IDS[0]), **MEMENTO))
+    assert (fill().status, account(archive)["stored"], articles(server)[IDS[0]]) == (0, 1, 2)
+    assert (fill().status, articles(server)) == (0, Counter())
+
+
+def test_a_back_fill_goes_on_when_all_answers_come_at_once() -> None:
+    """Before it looks: then nobody is left to wake it."""
+    index = SimpleNamespace(ids=lambda *_: [], endings_below=lambda _: [])
+    spider = CnaSpider()
+    spider.crawler = get_crawler(CnaSpider)
+    spider.__dict__["frontier"] = SimpleNamespace(
+        taken=set(), covered=[], conditions=lambda _: {}, store=SimpleNamespace(known=index)
+    )
+    backfill = BackFill(spider)
+
+    async def fill() -> int:
+        asked = 0
+        async for request in backfill.numbers(date(2024, 1, 15)):
+            backfill.ended(request.url, Refused("absent"))
+            asked += 1
+        return asked
+
+    assert asyncio.run(asyncio.wait_for(fill(), 20)) == 200 + 5 + 41
+    assert spider.frontier.covered
 
 
 @pytest.mark.parametrize(
