@@ -6,7 +6,7 @@ account of the last run. Nothing is asked for again before it is due, and nothin
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -75,6 +75,8 @@ class Frontier:
         self.new: set[str] = set()
         #: What ended without a result, by its address.
         self.unfinished: dict[str, dict[str, Any]] = {}
+        #: Whether that of the last run is among it.
+        self.taken_over = False
         #: Which times this run has covered, and by what.
         self.covered: list[tuple[str, Span]] = []
         #: Listings that have been read or have failed.
@@ -197,25 +199,29 @@ class Frontier:
     def left_over(self) -> Iterator[Link]:
         """Yield what earlier runs had been told of and did not get to the end of."""
         account = last_account(self.store.archive, self.spider.name)
-        for entry in account.get("unfinished", ()):
-            since = datetime.fromisoformat(entry["since"])
+        left = [entry for entry in account.get("unfinished", ()) if self.is_left(entry)]
+        # All of them, before any is asked for: the run may be stopped at the first.
+        self.unfinished.update((entry["url"], entry) for entry in left)
+        self.taken_over = True
+        for entry in left:
             announced = datetime.fromisoformat(entry["announced"]) if entry["announced"] else None
             link = Link(entry["url"], announced)
-            if datetime.now(UTC) - since > GIVE_UP:
-                logger.error("given up after %d days: %s: %s", GIVE_UP.days, entry["url"], entry["reason"])
-                self.crawler.stats.inc_value("frontier/given-up")
-                continue
-            seen = self.seen(entry["url"])
             # Of a page that was cut down, the copy is left over.
-            is_copy = entry["reason"] == "copies"
-            if is_copy or not (seen and seen.last):
-                self.unfinished[entry["url"]] = entry
-                yield from [link] if is_copy else self.wanted([link])
+            yield from [link] if entry["reason"] == "copies" else self.wanted([link])
         since = datetime.fromisoformat(account["started"]) if account else datetime.max.replace(tzinfo=UTC)
         for listing in self.spider.asked:
             for served in self.listed(listing.url, since):
                 with suppress(Refused):
                     yield from self.wanted(self.spider.links(as_read(served)))
+
+    def is_left(self, entry: Mapping[str, Any]) -> bool:
+        """Tell whether an address of an account is still to be had; say so if it is given up."""
+        if datetime.now(UTC) - datetime.fromisoformat(entry["since"]) > GIVE_UP:
+            logger.error("given up after %d days: %s: %s", GIVE_UP.days, entry["url"], entry["reason"])
+            self.crawler.stats.inc_value("frontier/given-up")
+            return False
+        seen = self.seen(entry["url"])
+        return entry["reason"] == "copies" or not (seen and seen.last)
 
     def listed(self, url: str, since: datetime) -> Iterator[Served]:
         """Yield the captures of a listing that could be read: the newest, and the others since a run began."""
@@ -274,8 +280,8 @@ class Frontier:
 
     def asked_lately(self, url: str) -> bool:
         """Tell whether a source that reaches back was asked too short a time ago to ask it again."""
-        last = self.store.known.last_capture(url)
-        return bool(last and datetime.now(UTC) - last.captured < PATIENCE)
+        last = self.last_said(url)
+        return bool(last and datetime.now(UTC) - last < PATIENCE)
 
     # What is left over.
 
@@ -316,8 +322,10 @@ class Frontier:
         self.listings_ended += 1
 
     def left(self) -> list[dict[str, Any]]:
-        """Return what the next run is to take up, for the account."""
-        return [entry for entry in self.unfinished.values() if not entry.get("again")]
+        """Return what the next run is to take up, for the account; what this one did not take over goes on to it."""
+        own = {url: entry for url, entry in self.unfinished.items() if not entry.get("again")}
+        account = {} if self.taken_over else last_account(self.store.archive, self.spider.name)
+        return list(({entry["url"]: entry for entry in account.get("unfinished", ())} | own).values())
 
 
 def has_paused(since: datetime, last: datetime, now: datetime) -> bool:
@@ -331,6 +339,8 @@ def last_account(archive: Path, publisher: str) -> dict[str, Any]:
     for file in sorted(Path(archive, "runs").glob(f"*Z-{publisher}*.json"), reverse=True):
         with suppress(ValueError, KeyError, TypeError):
             account: dict[str, Any] = json.loads(file.read_bytes())
-            if account["kind"] == "crawl" and datetime.fromisoformat(account["started"]):
+            if (account["kind"], account["publisher"]) == ("crawl", publisher) and datetime.fromisoformat(
+                account["started"]
+            ):
                 return account
     return {}

@@ -148,6 +148,11 @@ def test_a_change_that_a_listing_tells_of_is_looked_at(server: Server, tmp_path:
     server.answer(LISTING, listing(*IDS[:1], lastmod="2999-01-01T00:00:00Z"))
     run(server, tmp_path)
     assert articles(server) == Counter(), "a time to come tells of nothing"
+    server.answer(LISTING, listing(*IDS[:1], lastmod=datetime.now(UTC).isoformat()))
+    run(server, tmp_path)
+    assert articles(server) == Counter(IDS[:1])
+    run(server, tmp_path)
+    assert articles(server) == Counter(), "it has been looked at since"
 
 
 def test_what_could_not_be_had_is_not_forgotten(server: Server, tmp_path: Path) -> None:
@@ -160,6 +165,9 @@ def test_what_could_not_be_had_is_not_forgotten(server: Server, tmp_path: Path) 
     for _ in range(2):
         run(server, tmp_path)
         assert [entry["url"] for entry in account(archive)["unfinished"]] == [article_url(IDS[1])]
+    for args in ({"only": article_url(IDS[0])}, {"since": "2024-01-14", "until": "2024-01-14"}):
+        crawl(server, tmp_path, args=args, REFRESH=False)
+        assert [entry["url"] for entry in account(archive)["unfinished"]] == [article_url(IDS[1])], "it goes on"
     server.answer(article_url(IDS[1]), reply(cna_page(IDS[1])))
     assert run(server, tmp_path).status == 0
     assert account(archive)["unfinished"] == []
