@@ -85,6 +85,8 @@ class Article:
     images: tuple[Image, ...] = ()
     #: What the newsroom wrote, in order, as an HTML fragment on one line.
     body: str
+    #: Whether it is only what a feed says of it, as its page could not be had.
+    partial: bool = False
     #: The capture it was read from; None outside of a run. Says nothing of the article itself.
     capture: Capture | None = field(default=None, compare=False, repr=False)
     #: Whether it went through READ_STEPS already, in the process that read it.

@@ -24,12 +24,15 @@ class Capture:
     status: int
     #: Digest of the body as served, as the WARC file states it: ``sha1:`` and base32.
     digest: str
-    #: What it was asked for: ``article``, ``listing``, ``robots`` or nothing in particular.
+    #: What it was asked for: ``article``, ``listing``, ``robots`` or nothing in particular; ``entry`` is no response,
+    #: but what a feed among the captures says of one article.
     kind: str = ""
     #: When a listing says that the article was published, aware, in UTC; None if none says it.
     announced: datetime | None = None
 
 
+#: Kinds of captures that are read as articles.
+TO_BE_READ = ("article", "entry")
 #: Statuses with which a server names another address.
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -47,4 +50,4 @@ def verdict(capture: Capture, location: str) -> tuple[str, str] | None:
             return "redirect-malformed", ""
     if capture.status >= 300:
         return f"status-{capture.status}", ""
-    return None if capture.kind == "article" else (capture.kind, "")
+    return None if capture.kind in TO_BE_READ else (capture.kind, "")

@@ -75,6 +75,8 @@ class Drafts:
         #: Descriptor and name of each draft, and what it is to be called.
         self.waiting: list[tuple[int, Path, Path]] = []
         self.files: set[Path] = set()
+        #: Files that are to be gone after ``settle``.
+        self.removed: set[Path] = set()
         self.folders: set[Path] = set()
 
     def __enter__(self) -> Self:
@@ -96,6 +98,7 @@ class Drafts:
         make_folder(file.parent)
         # Also where it is the same: whoever wrote it may have been killed before its name was safe.
         self.folders.add(file.parent)
+        self.removed.discard(file)
         if file not in self.files and file.exists() and file.read_bytes() == content:
             return
         draft = file.with_name(f".{token_hex(8)}.tmp")
@@ -119,6 +122,10 @@ class Drafts:
             os.close(descriptor)
             raise
 
+    def remove(self, file: Path) -> None:
+        """Let a file be gone after ``settle``, once the others have their content."""
+        self.removed.add(file)
+
     def settle(self) -> None:
         """Sync everything, give the files their content, and sync their names; raise OSError."""
         for descriptor, _, _ in self.waiting:
@@ -130,8 +137,13 @@ class Drafts:
             del self.waiting[0]
         for folder in self.folders:
             sync_folder(folder)
+        for file in self.removed:
+            file.unlink(missing_ok=True)
+        for folder in {file.parent for file in self.removed if file.parent.is_dir()}:
+            sync_folder(folder)
         self.folders.clear()
         self.files.clear()
+        self.removed.clear()
 
 
 def create_file(file: Path, content: bytes) -> None:

@@ -20,6 +20,7 @@ from scrapy.http import Response
 
 from newsarchive.address import canonical_url
 from newsarchive.article import Refused
+from newsarchive.capture import Capture
 from newsarchive.coverage import LAG, Span, gaps_between, joined, overlap, reach
 from newsarchive.listing import Link, Listing
 from newsarchive.run import PASSING, article_ended, listing_ended
@@ -210,9 +211,11 @@ class Frontier:
             yield from [link] if entry["reason"] == "copies" else self.wanted([link])
         since = datetime.fromisoformat(account["started"]) if account else datetime.max.replace(tzinfo=UTC)
         for listing in self.spider.asked:
-            for served in self.listed(listing.url, since):
+            for capture, served in self.listed(listing.url, since):
                 with suppress(Refused):
-                    yield from self.wanted(self.spider.links(as_read(served)))
+                    links = self.spider.links(as_read(served))
+                    self.spider.entries.note(links, capture)
+                    yield from self.wanted(links)
 
     def is_left(self, entry: Mapping[str, Any]) -> bool:
         """Tell whether an address of an account is still to be had; say so if it is given up."""
@@ -223,14 +226,14 @@ class Frontier:
         seen = self.seen(entry["url"])
         return entry["reason"] == "copies" or not (seen and seen.last)
 
-    def listed(self, url: str, since: datetime) -> Iterator[Served]:
+    def listed(self, url: str, since: datetime) -> Iterator[tuple[Capture, Served]]:
         """Yield the captures of a listing that could be read: the newest, and the others since a run began."""
         rows = [row for row in self.store.known.captures_of(url, MOST_LISTINGS) if row.ending == "listing"]
         for number, row in enumerate(rows):
             if number and datetime.fromisoformat(row.captured) < since:
                 return
             try:
-                yield at(self.store.archive / row.file, row.offset)
+                yield row.capture, at(self.store.archive / row.file, row.offset)
             except WarcError as error:
                 logger.warning("a listing's capture cannot be read again: %s", error)
 
@@ -267,10 +270,10 @@ class Frontier:
             self.covered.append((listing.url, span))
         return list(self.wanted(links, again=within is None))
 
-    def last_listing(self, url: str) -> Response:
+    def last_listing(self, url: str) -> tuple[Capture, Response]:
         """Return a listing as it was when it was last captured; raise Refused ``status-304`` if it never was."""
-        for served in self.listed(url, datetime.max.replace(tzinfo=UTC)):
-            return as_read(served)
+        for capture, served in self.listed(url, datetime.max.replace(tzinfo=UTC)):
+            return capture, as_read(served)
         raise Refused("status-304", "unchanged, but no capture of it can be read")
 
     def gaps(self) -> list[Span]:

@@ -178,6 +178,7 @@ class Ledger:
             **kept,
             "refused": refused,
             "failed": failed,
+            "partial": _by_reason(stats, "partial/"),
             "listings": self.listings,
             "covered": [[source, _iso(span.start), _iso(span.end)] for source, span in self.frontier.covered],
             "gaps": [[_iso(gap.start), _iso(gap.end)] for gap in self.gaps],

@@ -4,8 +4,11 @@ A listing is a news sitemap, a plain sitemap, a feed (RSS 2.0, RDF, Atom) or a
 page of links, told apart by what it holds.
 """
 
+import re
 from calendar import timegm
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import struct_time
 from urllib.parse import urlsplit
@@ -16,10 +19,14 @@ from scrapy.http import Response
 
 from newsarchive.article import Refused
 from newsarchive.coverage import Span
-from newsarchive.extract import select, tree
+from newsarchive.extract import select, tidy, tree
+from newsarchive.fragment import plain
 from newsarchive.page import refuse_long_tag, refuse_unreadable
 
-__all__ = ["Link", "Listing", "read_listing"]
+__all__ = ["Link", "Listing", "Told", "read_entry", "read_listing"]
+
+#: Where a line ends in HTML.
+LINE_END = re.compile(r"<(?:br|/p|/div|/li)\b[^<>]*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class Link:
     announced: datetime | None = None
     #: Aware, in UTC; None if the listing does not say, or only a day.
     modified: datetime | None = None
+    #: What a feed says of it: the feed without its other entries, as XML; empty if it is no feed's.
+    entry: bytes = field(default=b"", compare=False, repr=False)
 
 
 def read_listing(response: Response) -> list[Link]:
@@ -55,13 +64,45 @@ def read_listing(response: Response) -> list[Link]:
     root = _xml(response.body)
     if etree.QName(root).localname in ("urlset", "sitemapindex"):
         return _sitemap(response, root)
-    return _feed(response)
+    return _feed(response, root)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a feed says of one article."""
+
+    url: str
+    title: str
+    #: Aware, in UTC; None if it states no time, or one that cannot be read.
+    published: datetime | None
+    #: Plain text; may be empty.
+    summary: str
+
+
+def read_entry(body: bytes) -> Told:
+    """Return what ``Link.entry`` says; raise Refused ``malformed-listing`` if it is none."""
+    refuse_long_tag(body)
+    _xml(body)
+    feed = feedparser.parse(body, sanitize_html=False, resolve_relative_uris=False)
+    if len(feed.entries) != 1:
+        raise Refused("malformed-listing", f"{len(feed.entries)} entries")
+    entry = feed.entries[0]
+    stated = entry.get("published_parsed") or entry.get("updated_parsed")
+    title, summary = (_words(entry.get(f"{name}_detail") or {}) for name in ("title", "summary"))
+    return Told(entry.get("link") or "", title, _utc(stated), summary)
+
+
+def _words(detail: Mapping[str, str]) -> str:
+    """Return the words of a feed's text, which is HTML unless it says otherwise."""
+    value = detail.get("value") or ""
+    return tidy(value if detail.get("type") == "text/plain" else plain(LINE_END.sub("\n", value)))
 
 
 def _xml(body: bytes) -> etree._Element:
     """Return the root of well-formed XML; nothing outside the document is read or expanded."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, strip_cdata=False)
     try:
-        return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
+        return etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise Refused("malformed-listing", str(error)) from error
 
@@ -85,18 +126,42 @@ def _instant(stated: str) -> datetime | None:
         return None
 
 
-def _feed(response: Response) -> list[Link]:
+def _feed(response: Response, root: etree._Element) -> list[Link]:
     feed = feedparser.parse(response.body, sanitize_html=False, resolve_relative_uris=False)
     if not feed.version:
         raise Refused("malformed-listing", "XML, but neither a sitemap nor a feed")
     links = []
-    for entry in feed.entries:
+    for entry, alone in zip(feed.entries, _entries(root, len(feed.entries)), strict=True):
         stated = entry.get("published_parsed") or entry.get("updated_parsed")
         if address := _address(response, entry.get("link") or ""):
             # Where there is none, feedparser would give the time of publication.
             changed = entry.get("updated_parsed") if "updated_parsed" in entry else None
-            links.append(Link(address, _utc(stated), _utc(changed) if changed != stated else None))
+            links.append(Link(address, _utc(stated), _utc(changed) if changed != stated else None, alone))
     return links
+
+
+def _entries(root: etree._Element, expected: int) -> list[bytes]:
+    """Return each entry of a feed in a feed of its own; empty ones if they are not as many as expected."""
+    found = [element for element in root.iter("{*}item", "{*}entry") if _is_entry(element)]
+    return [_alone(entry) for entry in found] if len(found) == expected else [b""] * expected
+
+
+def _is_entry(element: etree._Element) -> bool:
+    """Tell whether an element is a feed's entry by where it stands: not in another one."""
+    return not any(etree.QName(above).localname in ("item", "entry") for above in element.iterancestors())
+
+
+def _alone(entry: etree._Element) -> bytes:
+    """Return an entry with the elements around it and nothing else, so that it changes by itself only."""
+    alone = deepcopy(entry)
+    alone.tail = None
+    for above in entry.iterancestors():
+        # The name of a namespace may be None, whatever the stubs say.
+        around = etree.Element(above.tag, nsmap=above.nsmap)  # type: ignore[arg-type]
+        around.attrib.update(above.attrib)
+        around.append(alone)
+        alone = around
+    return etree.tostring(alone, encoding="utf-8", xml_declaration=True)
 
 
 def _utc(stated: struct_time | None) -> datetime | None:

@@ -132,7 +132,8 @@ class Manners:
             return remembered(store.known, store.archive, store.publisher, now, manners.believed)
 
         def refused_at(url: str) -> datetime | None:
-            row = next(iter(Store.of(crawler).known.captures_of(url, 1)), None)
+            rows = Store.of(crawler).known.captures_of(url)
+            row = next((row for row in rows if row.kind != "entry"), None)
             return datetime.fromisoformat(row.captured) if row and row.ending in REFUSALS else None
 
         manners = cls(crawler.settings, count=crawler.stats.inc_value, recall=recall, refused_at=refused_at)

@@ -35,7 +35,7 @@ AHEAD = 8
 #: Bytes that wait between the processes: what Linux allows at most.
 PIPE = 1 << 20
 #: What reading a page needs to know besides its response.
-TOLD = ("announced", "capture", "captured")
+TOLD = ("kind", "announced", "capture", "captured")
 SIZE = struct.Struct("!I")
 
 

@@ -85,7 +85,8 @@ class Reader:
         ended = verdict(replace(capture_of("", served), kind="article"), location(served))
         if ended:
             raise Refused(*ended)
-        request = Request(served.url, meta={"captured": served.captured, "announced": served.announced})
+        meta = {"kind": served.kind, "captured": served.captured, "announced": served.announced}
+        request = Request(served.url, meta=meta)
         return whole(self.whole_body, request, as_response(served))
 
     def spider(self, publisher: str) -> PublisherSpider:

@@ -179,7 +179,7 @@ class Recovery:
     def keep(self, entry: Entry, content: bytes, drafts: Drafts) -> None:
         """Record an entry, with its post if it has one that is nobody else's."""
         try:
-            if content:
+            if entry.reading:
                 keep(self.index, self.archive, entry, content, drafts)
                 return
         except Refused as refusal:

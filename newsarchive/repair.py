@@ -252,8 +252,7 @@ class _Careful(Recovery):
             place = self.index.place(entry)
             if content and place.shown and self.is_foreign(entry, place.post, content):
                 # It stays stale, and is made again with care.
-                self.index.record(entry)
-                return
+                content = b""
         super().keep(entry, content, drafts)
 
     def is_foreign(self, entry: Entry, post: str, content: bytes) -> bool:

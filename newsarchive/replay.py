@@ -138,6 +138,8 @@ class Deal:
         publisher = own or self._publisher_of_host(url)
         if publisher not in self.spiders:
             return self._leave_out("not of a publisher asked for")
+        if not own and served.kind == "entry":
+            return self._leave_out("what a feed of another archive says")
         spider = self.spiders[publisher]
         if not own and not (issubclass(spider, PublisherSpider) and spider.article_url.search(url)):
             return self._leave_out("not an article's address")
@@ -205,7 +207,8 @@ class DealtStart:
 
     def response(self, spider: PublisherSpider, served: Served, held: Capture | None) -> Response | None:
         """Return a response for a spider to read, kept if the archive does not have it; count why there is none."""
-        meta = {"kind": "article", "announced": served.announced, "captured": served.captured}
+        kind = "entry" if served.kind == "entry" else "article"
+        meta = {"kind": kind, "announced": served.announced, "captured": served.captured}
         request = Request(served.url, meta={**meta, "capture": held} if held else meta)
         self.crawler.signals.send_catch_log(signals.request_scheduled, request=request, spider=spider)
         try:

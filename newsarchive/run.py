@@ -56,7 +56,7 @@ PASSING = frozenset(
     (
         *("timeout", "dns", "no-connection", "no-response", "truncated", "robots-unreachable", "backing-off", "budget"),
         *("blocked", "crawl-delay", "stopped", "exception", "capture", "clock", "challenge", "consent"),
-        *("status-403", "status-408", "status-425", "status-429"),
+        *("status-403", "status-408", "status-425", "status-429", "partial"),
         *(f"status-{status}" for status in range(500, 600)),
     )
 )
@@ -79,22 +79,27 @@ class RunExtension:
 
     def stored(self, item: Article, response: Response | None) -> None:
         """Announce an article that went through all pipelines."""
+        if item.partial:
+            # Its address has ended: its page could not be had.
+            return
         self.crawler.signals.send_catch_log(article_ended, url=_asked(response, item), article=item)
 
     def dropped(self, item: Article, response: Response | None, exception: DropItem) -> None:
         """Count and announce an article that a pipeline refused."""
         refusal = exception if isinstance(exception, Refused) else Refused("dropped", str(exception))
-        self.crawler.stats.inc_value(f"article/refused/{refusal.reason}")
-        self.announce(response, item, refusal)
+        self.announce(response, item, "refused", refusal)
 
     def pipeline_failed(self, item: Article, response: Response | None, failure: Any) -> None:
         """Count and announce an article that a pipeline broke on; it is not stored."""
-        refusal = Refused("pipeline", repr(failure.value))
-        self.crawler.stats.inc_value("article/failed/pipeline")
-        self.announce(response, item, refusal)
+        self.announce(response, item, "failed", Refused("pipeline", repr(failure.value)))
 
-    def announce(self, response: Response | None, item: Article, refusal: Refused) -> None:
-        """Announce that an article is not stored."""
+    def announce(self, response: Response | None, item: Article, ending: str, refusal: Refused) -> None:
+        """Count and announce that an article is not stored."""
+        if item.partial:
+            self.crawler.stats.inc_value(f"partial/{ending}/{refusal.reason}")
+            self.crawler.signals.send_catch_log(capture_ended, capture=item.capture, ending=refusal.reason)
+            return
+        self.crawler.stats.inc_value(f"article/{ending}/{refusal.reason}")
         url = _asked(response, item)
         self.crawler.signals.send_catch_log(article_ended, url=url, refusal=refusal, capture=item.capture)
 

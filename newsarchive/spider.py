@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from html import escape
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -16,12 +17,14 @@ from twisted.python.failure import Failure
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Drift, Refused
 from newsarchive.backfill import ABSENT, BackFill, stretch
+from newsarchive.capture import Capture
 from newsarchive.copies import Copies
 from newsarchive.coverage import Span
+from newsarchive.entries import Entries
 from newsarchive.failure import refusal_of
-from newsarchive.listing import Link, Listing, read_listing
+from newsarchive.listing import Link, Listing, read_entry, read_listing
 from newsarchive.page import is_utf8, is_whole, refuse_unreadable
-from newsarchive.run import article_ended, asked, first_asked, listing_ended
+from newsarchive.run import article_ended, asked, capture_ended, first_asked, listing_ended
 from newsarchive.series import Series
 from newsarchive.wayback import as_original, original_of
 
@@ -97,6 +100,11 @@ class PublisherSpider(Spider):
         return self.crawler.get_extension(load_object("newsarchive.frontier.Frontier"))
 
     @cached_property
+    def entries(self) -> Entries:
+        """What feeds say of articles whose pages cannot be had."""
+        return Entries(self)
+
+    @cached_property
     def copies(self) -> Copies:
         """Where to ask for what the publisher has cut down."""
         return Copies(self)
@@ -108,6 +116,10 @@ class PublisherSpider(Spider):
     def archives(self, span: Span) -> Iterable[Listing]:
         """Return the listings that name what was published in a stretch of time, where they reach back."""
         return ()
+
+    def language_at(self, url: str) -> str:
+        """Return the language of an article by its address, where only its feed says anything of it."""
+        return self.language
 
     def may_lie(self, link: Link, span: Span) -> bool:
         """Tell whether an article may have been published in a stretch of time, by what is known without its page."""
@@ -121,13 +133,17 @@ class PublisherSpider(Spider):
         """Return the address at which the article with a number of ``series`` would be."""
         raise NotImplementedError
 
-    async def start(self) -> AsyncIterator[Request]:
-        """Ask for every listing, what is left over or due again, what may lie in gaps, and the addresses given."""
+    async def start(self) -> AsyncIterator[Request | Article]:
+        """Ask for every listing, what is left over or due again, what may lie in gaps, and the addresses given.
+
+        At the end come articles whose pages could not be had, as feeds tell of them.
+        """
         backfill = BackFill(self)
         if self.past:
             async for request in backfill.requests(self.past, patient=False):
                 yield request
         elif self.asked:
+            entries = self.entries
             listings = [listing for listing in self.asked if self.frontier.listing_due(listing)]
             for listing in listings:
                 yield self.listing_request(listing)
@@ -140,6 +156,8 @@ class PublisherSpider(Spider):
             for gap in self.frontier.gaps():
                 async for request in backfill.requests(gap, patient=True):
                     yield request
+            async for article in entries.instead():
+                yield article
         for url in self.addresses:
             # Scrapy would queue them all at once: the next is asked for when there is nothing else to do.
             if self.crawler.engine.needs_backout():
@@ -176,12 +194,15 @@ class PublisherSpider(Spider):
         meta = _meta(response)
         unchanged = response.status == 304
         try:
-            links = self.links(self.frontier.last_listing(asked(response)) if unchanged else response)
+            capture, listed = self.frontier.last_listing(asked(response)) if unchanged else (meta.get("kept"), response)
+            links = self.links(listed)
         except Refused as refusal:
             self.end(listing_ended, "listing/failed", refusal, asked(response), meta)
             return
         self.crawler.stats.inc_value("listing/unchanged" if unchanged else "listing/read")
         self.crawler.stats.inc_value("listing/links", len(links))
+        if capture:
+            self.entries.note(links, capture)
         listing = meta.get("listing") or Listing(asked(response))
         wanted = self.frontier.listing_read(listing, links, meta.get("within"))
         self.crawler.signals.send_catch_log(listing_ended, url=asked(response), links=links)
@@ -215,41 +236,64 @@ class PublisherSpider(Spider):
 
     async def parse(self, response: Response, **kwargs: Any) -> AsyncIterator[Article | Request]:
         """Yield the article of a page; count why there is none, and yield what to ask for instead."""
+        meta = _meta(response)
         if response.status == 304:
             self.crawler.stats.inc_value("article/unchanged")
             self.crawler.signals.send_catch_log(article_ended, url=asked(response), article=None)
             return
         try:
-            yield replace(await self.reader.read(response), capture=_meta(response).get("capture"))
+            yield replace(await self.reader.read(response), capture=meta.get("capture"))
         except Refused as refusal:
-            self.end(article_ended, "article/refused", refusal, asked(response), _meta(response))
+            if meta.get("kind") == "entry":
+                self.end_entry(refusal, meta["capture"])
+                return
+            self.end(article_ended, "article/refused", refusal, asked(response), meta)
             for request in self.copies.instead_of(response, refusal):
                 yield request
 
     def read(self, response: Response) -> Article:
-        """Return the article of a page; raise Refused, and nothing else, for a page of any shape."""
+        """Return the article of a page or a feed's entry; raise Refused, and nothing else, for one of any shape."""
         if original_of(response.url):
             response = as_original(response)
-        refuse_unreadable(response)
+        meta = _meta(response)
+        is_page = meta.get("kind") != "entry"
+        if is_page:
+            refuse_unreadable(response)
         try:
-            article = self.parse_article(response)
+            article = self.parse_article(response) if is_page else self.parse_entry(response)
         except Refused:
             raise
         except Exception as error:
             # Pages are other people's data of any shape, and each must end counted. The cause stays attached.
             reason = "unreadable" if is_utf8(response.body) else "encoding"
             raise Refused(reason, f"{type(error).__name__}: {error}") from error
-        if not is_whole(response.body):
+        if is_page and not is_whole(response.body):
             # Without a Content-Length, nothing else tells that an answer was cut; the text may go on.
             raise Refused("truncated", "the page does not end with </html>")
         if "\ufffd" in article.title + article.body and not is_utf8(response.body):
             raise Refused("encoding", "the text holds characters that are not UTF-8")
-        meta = _meta(response)
         captured = meta["capture"].captured if "capture" in meta else meta.get("captured") or datetime.now(UTC)
         for stated in filter(None, (article.published, article.modified)):
             if stated > captured + CLOCK_TOLERANCE:
                 raise Refused("future-time", f"{stated:%Y-%m-%dT%H:%M:%SZ}, captured {captured:%Y-%m-%dT%H:%M:%SZ}")
         return article
+
+    def parse_entry(self, response: Response) -> Article:
+        """Return as much of an article as its feed tells; raise Refused if that is no text."""
+        told = read_entry(response.body)
+        if not told.published:
+            raise Refused("no-time", "the feed does not say when it was published")
+        if not told.summary:
+            raise Refused("no-text", "the feed has nothing but its title")
+        return self.article(
+            response,
+            title=told.title,
+            published=told.published,
+            body=f"<p>{escape(told.summary, quote=False)}</p>",
+            language=self.language_at(response.url),
+            summary=told.summary,
+            partial=True,
+        )
 
     def article(
         self,
@@ -316,6 +360,12 @@ class PublisherSpider(Spider):
         expected = refusal.reason.startswith("redirect-") or refusal.reason == "absent"
         ending = "article/refused" if expected else "article/failed"
         self.end(article_ended, ending, refusal, first_asked(request), request.meta)
+
+    def end_entry(self, refusal: Refused, capture: Capture) -> None:
+        """Count why there is no article in what a feed says of one, and say which it is."""
+        self.crawler.stats.inc_value(f"partial/refused/{refusal.reason}")
+        self.crawler.signals.send_catch_log(capture_ended, capture=capture, ending=refusal.reason)
+        self.logger.warning("partial/refused %s: %s", capture.url, refusal, exc_info=refusal.__cause__)
 
     def end(self, signal: object, ending: str, refusal: Refused, url: str, meta: dict[str, Any]) -> None:
         """Count an ending under its reason, announce it, and say which address it befell."""

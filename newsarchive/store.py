@@ -57,6 +57,8 @@ AGAIN = ("pipeline", "capture", "exception", "stopped")
 MOST_WAITING = 500
 #: Endings that are recorded in one transaction; the drafts of their posts are open meanwhile.
 MOST_AT_ONCE = 100
+#: Media type of what feeds say of an article.
+FEED = "application/xml"
 #: Settings that tell in a WARC file how its responses were asked for.
 TOLD = (
     *("USER_AGENT", "ROBOTSTXT_OBEY", "ROBOTSTXT_USER_AGENT", "DEFAULT_REQUEST_HEADERS", "CONCURRENT_REQUESTS"),
@@ -92,7 +94,8 @@ def entry_of(capture: Capture, article: Article) -> Entry:
         fingerprint=fingerprint(article),
         sketch=sketch(article.body),
     )
-    return Entry(capture=capture, publisher=article.publisher, ending="article", reading=reading)
+    ending = "partial" if article.partial else "article"
+    return Entry(capture=capture, publisher=article.publisher, ending=ending, reading=reading)
 
 
 def run_row(account: Mapping[str, Any]) -> RunRow:
@@ -115,8 +118,9 @@ def keep(index: Index, archive: Path, entry: Entry, content: bytes, drafts: Draf
     """Write an article's post if the entry's capture is the one to be shown, and record the entry.
 
     To be called in a transaction; ``drafts`` are to be settled before its commit. A post that is the same
-    already is left alone. Raises OSError if the post cannot be written, Refused ``post-taken`` if it is another
-    article's; then nothing is recorded.
+    already is left alone; so are all, if there is no content. Posts of what gives way to the entry are removed.
+    Raises OSError if the post cannot be written, Refused ``post-taken`` if it is another article's; then nothing
+    is recorded.
     """
 
     def write(post: str) -> str:
@@ -124,9 +128,13 @@ def keep(index: Index, archive: Path, entry: Entry, content: bytes, drafts: Draf
         return sha256(content).hexdigest()
 
     try:
-        return index.record(entry, write=write)
+        place = index.record(entry, write=write if content else None)
     except PostTaken as error:
         raise Refused(error.reason, str(error)) from error
+    for post in place.freed:
+        if post != place.post:
+            drafts.remove(archive / post)
+    return place
 
 
 @dataclass(eq=False, slots=True)
@@ -243,7 +251,7 @@ class Store:
         )
 
     def take(self, request: Request, response: Response) -> None:
-        """Keep a response, and note in the request's meta its capture if it has to be read.
+        """Keep a response, and note its capture in the request's meta: as ``capture`` if it has to be read.
 
         Raises Refused ``capture`` if it cannot be kept; the run then stops.
         """
@@ -252,6 +260,7 @@ class Store:
         except Exception as error:
             self.broken(error)
             raise Refused("capture", f"{type(error).__name__}: {error}") from error
+        request.meta["kept"] = capture
         if ended := verdict(capture, (response.headers.get("Location") or b"").decode("latin-1")):
             self.capture_ended(capture, *ended)
         else:
@@ -281,6 +290,29 @@ class Store:
             self.whole = False
         else:
             self._ask(_Job(Entry(capture=capture, publisher=self.publisher, ending=ending, target=target), b"", None))
+
+    def keep_entry(self, url: str, entry: bytes, announced: datetime | None, feed: Capture) -> Capture | None:
+        """Keep what a feed among the captures says of an article; None if that is what it said before.
+
+        Raises OSError if it cannot be kept; the run then stops.
+        """
+        digest = payload_digest(entry)
+        before = next((row for row in self.known.captures_of(url) if row.kind == "entry"), None)
+        if before and before.digest == digest:
+            return None
+        try:
+            return self.writer.convert(
+                url=url,
+                captured=self.clock(),
+                media_type=FEED,
+                body=entry,
+                kind="entry",
+                announced=announced,
+                original=feed,
+            )
+        except OSError as error:
+            self.broken(error)
+            raise
 
     async def put(self, article: Article, content: bytes) -> Place:
         """Write an article's post and record it; return once both are safe.

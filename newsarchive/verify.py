@@ -37,7 +37,7 @@ from newsarchive.warc import Damage, WarcError, at
 from newsarchive.warc.checker import Block, problems
 from newsarchive.warc.message import parse_head
 from newsarchive.warc.open_file import OPEN
-from newsarchive.warc.reader import announced, moment
+from newsarchive.warc.reader import announced, holds_capture, is_entry, moment
 from newsarchive.warc.reader import target as target_of
 from newsarchive.warc.render import target
 from newsarchive.warc.walk import RawFile, Record, Walk
@@ -598,7 +598,7 @@ def checked(file: Path, publisher: str, start: int, end: int | None) -> Iterator
             whole = record.read(block.take)
             wrong = list(problems(record, block, file)) if whole else []
             yield from (Damage(file, record.offset, problem) for problem in wrong)
-            capture = whole and not wrong and record.type in ("response", "revisit")
+            capture = whole and not wrong and holds_capture(record)
             yield _found(record, block, publisher) if capture else _Found(record.offset)
 
 
@@ -610,7 +610,7 @@ def _found(record: Record, block: Block, publisher: str) -> _Found:
         publisher,
         target_of(fields),
         moment(fields["warc-date"]),
-        parse_head(block.head.rstrip())[0],
+        200 if is_entry(record) else parse_head(block.head.rstrip())[0],
         fields.get("warc-payload-digest", ""),
         fields.get("x-newsarchive-kind", ""),
         announced(fields),

@@ -30,7 +30,7 @@ class WritePostPipeline:
         """Store the article's post."""
         post = Post.from_article(item, self.crawler.spider.label)
         place = await self.store.put(item, render(post).encode())
-        self.crawler.stats.inc_value(f"article/{place.ending}")
+        self.crawler.stats.inc_value(f"{'partial' if item.partial else 'article'}/{place.ending}")
         file = self.store.archive / place.post
         self.crawler.signals.send_catch_log(post_written, file=file, ending=place.ending)
         return item

@@ -225,6 +225,11 @@ class RfiSpider(PublisherSpider):
                     return canonical_url(self.key(address))
         return ""
 
+    def language_at(self, url: str) -> str:
+        """Return the language of an article by its address."""
+        named = self.key(url).split("/")[3]
+        return {"cn": "zh-Hans", "tw": "zh-Hant"}.get(named, named)
+
     def day_of(self, url: str) -> str:
         """Return the eight digits of the day in an article's address."""
         return self.key(url).rpartition("/")[2][:8]

@@ -35,6 +35,7 @@ from newsarchive.copies import Copies
 from newsarchive.run import article_ended, listing_ended
 from newsarchive.wayback import Copy
 from spiders.cna import CnaSpider
+from spiders.rfi import RfiSpider
 
 ROOT = Path(__file__).parents[1]
 
@@ -210,6 +211,13 @@ class LocalSpider(CnaSpider):
     @cached_property
     def copies(self) -> Copies:
         return LocalCopies(self)
+
+
+class LocalRfiSpider(RfiSpider):
+    """Reads RFI from listings of the tests."""
+
+    name = "rfi"
+    start_urls = LocalSpider.start_urls
 
 
 class BrokenSpider(LocalSpider):

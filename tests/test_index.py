@@ -85,6 +85,7 @@ def test_article_is_held_as_it_was_recorded(index: Index) -> None:
         lies=READING.post,
         stale=False,
         withdrawn=False,
+        partial=False,
     )
     assert index.revisions("cna", READING.id) == [RevisionRow(capture(), URL, "日美會談", TIME, "aa")]
     assert index.address(URL) == AddressRow(URL, "article", TIME, "", "cna", READING.id)

@@ -218,7 +218,9 @@ def lines(history: History, whole: bool) -> Iterator[str]:
     """Yield the lines of a report on an article."""
     row = history.row
     yield safe(f"{row.publisher} {row.id}  {row.title}")
-    yield safe(f"  {row.post}{'  (no capture reads as the article any more)' if row.withdrawn else ''}")
+    state = "  (no capture reads as the article any more)" if row.withdrawn else ""
+    state = "  (only what a feed says of it: its page could not be had yet)" if row.partial else state
+    yield safe(f"  {row.post}{state}")
     yield "\naddresses"
     for address in history.addresses:
         yield safe(f"  {address.url}  {ending(address)}")
@@ -328,6 +330,7 @@ def as_object(history: History) -> dict[str, Any]:
         "published": as_json(row.published),
         "post": row.post,
         "withdrawn": row.withdrawn,
+        "partial": row.partial,
         "addresses": [{name: as_json(value) for name, value in asdict(one).items()} for one in history.addresses],
         "revisions": [revision_object(revision) for revision in history.revisions],
         "related": [{**asdict(other), "title": title} for other, title in history.related],

@@ -101,6 +101,8 @@ def as_text(status: Status, now: datetime) -> str:
     """Return the status in lines for people."""
     held, run = status.holdings, status.run
     lines = [f"{status.publisher}: {held.articles} articles, {held.revisions} revisions, {held.captures} captures"]
+    if held.partial:
+        lines.append(f"  {held.partial} of them in part, as feeds tell of them: their pages could not be had yet")
     if held.oldest and held.newest:
         lines.append(f"  published {held.oldest:%Y-%m-%d %H:%M} to {held.newest:%Y-%m-%d %H:%M} UTC")
     if run and run.ended:

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, groupby
 from pathlib import Path
@@ -20,6 +21,7 @@ from newsarchive.index.facts import (
     IndexUnusable,
     Place,
     PostTaken,
+    Reading,
     ReadRow,
     RelatedRow,
     RevisionRow,
@@ -30,6 +32,7 @@ from newsarchive.index.likeness import related
 from newsarchive.index.opening import opened, opened_for_reading
 from newsarchive.index.row import (
     CURRENT,
+    READING,
     RECORDED,
     SILENT,
     WITHDRAWN,
@@ -52,6 +55,7 @@ from newsarchive.index.schema import (
     COLUMNS,
     NAMES,
     NEWEST,
+    PARTIAL,
     SCHEMA,
     SELECT,
     STALE,
@@ -97,6 +101,16 @@ ADDRESSES = """WITH RECURSIVE known(url) AS (
  UNION SELECT captures.url FROM known JOIN captures
  ON captures.target = known.url AND captures.target <> '' AND captures.publisher = ?1
 ) SELECT url FROM known ORDER BY url"""
+#: Articles of which only a feed could be read so far, of those at some addresses, or at such as redirect there.
+FED = f"""WITH RECURSIVE known(url) AS (
+ VALUES (?3), (?4), (?5)
+ UNION SELECT captures.url FROM known JOIN captures
+ ON captures.target = known.url AND captures.target <> '' AND captures.publisher = ?1
+) SELECT DISTINCT id FROM captures WHERE publisher = ?1 AND {PARTIAL}
+ AND (id = ?2 OR url IN (SELECT url FROM known) OR canonical IN (SELECT url FROM known)) ORDER BY id"""
+TAKE_BACK = f"""UPDATE captures SET {", ".join(f"{name} = NULL" for name in READING)}, reads = 0,
+ first = 0, revision = 0, shown = 0, sha256 = NULL, lies = NULL, outdated = 0
+ WHERE publisher = ? AND id = ? AND {PARTIAL}"""
 #: What sorts behind every position in a file.
 END = (1 << 63) - 1
 
@@ -166,7 +180,11 @@ class Index:
 
     def place(self, entry: Entry) -> Place:
         """Return what recording an entry would return; raise as it would."""
-        return self._plan(entry).place
+        self._run("SAVEPOINT trial")
+        try:
+            return self._record(entry, "", None)
+        finally:
+            self._undo("trial")
 
     def record(self, entry: Entry, sha256: str = "", *, write: Callable[[str], str] | None = None) -> Place:
         """Record what a capture says, in place of what it said before, and return where that puts it.
@@ -188,6 +206,35 @@ class Index:
             raise ValueError(
                 f"a post is made of a reading, and {entry.capture.file} has none at {entry.capture.offset}"
             )
+        url, reading = entry.capture.url, entry.reading
+        if reading and entry.ending == "partial" and self._page_read(reading, url):
+            entry, sha256 = replace(entry, reading=None), ""
+        elif reading and entry.ending != "partial" and (told := self._told_by_feeds(reading, url)):
+            return self._record_instead(told, entry, sha256, write)
+        return self._record_alone(entry, sha256, write)
+
+    def _record_instead(self, told: list[str], entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
+        """Write what recording an entry comes to, in place of articles of which only feeds told."""
+        self._run("SAVEPOINT instead")
+        try:
+            rows = [row for id in told if (row := self.article(entry.publisher, id))]
+            for id in told:
+                self._run(TAKE_BACK, entry.publisher, id)
+            place = self._record_alone(entry, sha256, write)
+        except BaseException:
+            self._undo("instead")
+            raise
+        self._run("RELEASE instead")
+        return replace(place, freed=tuple(row.lies for row in rows if row.lies))
+
+    def _undo(self, savepoint: str) -> None:
+        """Undo what was done since a savepoint, unless SQLite has undone the whole transaction."""
+        if self.db.in_transaction:
+            self._run(f"ROLLBACK TO {savepoint}")
+            self._run(f"RELEASE {savepoint}")
+
+    def _record_alone(self, entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
+        """Write what recording an entry comes to, whatever feeds tell."""
         place, row, known, lines = self._plan(entry)
         if write and place.shown:
             sha256 = write(place.post)
@@ -261,6 +308,22 @@ class Index:
                 "INSERT OR IGNORE INTO coverage VALUES (?, ?, ?, ?, ?)",
                 *(row.publisher, as_text(span.start), as_text(span.end), row.run, source),
             )
+
+    # What feeds say of articles, and what pages say.
+
+    def _page_read(self, reading: Reading, url: str) -> bool:
+        """Tell whether a page was read of an article of which a feed tells at an address."""
+        at = (row for address in {url, reading.url} if (row := self.address(as_utf8(address))))
+        ids = {as_utf8(reading.id), *(row.id for row in at if row.publisher == reading.publisher)}
+        sql = "SELECT 1 FROM captures WHERE publisher = ? AND id = ? AND ending <> 'partial' LIMIT 1"
+        return any(self._one(sql, reading.publisher, id) for id in ids)
+
+    def _told_by_feeds(self, reading: Reading, url: str) -> list[str]:
+        """Return the ids under which only feeds told of an article of which a page was read."""
+        if not self._one(f"SELECT 1 FROM captures WHERE publisher = ? AND {PARTIAL} LIMIT 1", reading.publisher):
+            return []
+        named = map(as_utf8, (reading.id, url, reading.url, reading.twin or reading.url))
+        return [id for (id,) in self._all(FED, reading.publisher, *named)]
 
     # Where a capture stands.
 
@@ -379,6 +442,7 @@ class Index:
             lies=(made.lies or post) if made.sha256 else "",
             stale=shown.reads == CURRENT and (made is not shown or not made.sha256 or bool(made.lies or made.outdated)),
             withdrawn=shown.reads == WITHDRAWN,
+            partial=shown.ending == "partial",
         )
 
     def stale(self, publisher: str) -> list[tuple[str, str, str, Capture]]:
@@ -461,21 +525,22 @@ class Index:
         return rows if most < 0 else rows[:most]
 
     def read(self, publisher: str, id: str) -> ReadRow | None:
-        """Return where and when an article was read; None if it never was."""
+        """Return where and when an article was read; None if no page of it ever was."""
         sql = f"{SELECT} WHERE publisher = ? AND id = ? AND reads = ? ORDER BY captured "
         first, last = (
             self._row(f"{sql} {order} LIMIT 1", publisher, as_utf8(id), CURRENT) for order in ("ASC", "DESC")
         )
-        if not (first and last):
+        if not (first and last) or last.ending == "partial":
             return None
         published = datetime.fromisoformat(str(last.published))
         announced = as_time(first.announced) or published
         return ReadRow(last.url, first.capture.captured, last.capture.captured, max(published, announced))
 
     def ids(self, publisher: str, begins: str) -> list[str]:
-        """Return the ids of a publisher's articles that begin with some ASCII digits."""
+        """Return the ids of a publisher's articles that begin with some ASCII digits, and of which a page was read."""
         sql = "SELECT DISTINCT id FROM captures WHERE publisher = ? AND id >= ? AND id < ? AND reads = ?"
-        return [id for (id,) in self._all(sql, publisher, begins, begins + ":", CURRENT)]
+        partial = {id for (id,) in self._all(f"SELECT id FROM captures WHERE publisher = ? AND {PARTIAL}", publisher)}
+        return [id for (id,) in self._all(sql, publisher, begins, begins + ":", CURRENT) if id not in partial]
 
     def endings_below(self, address: str) -> list[tuple[str, str, datetime]]:
         """Return the captured addresses that begin with another and a digit, how each ended last, and when."""
@@ -484,8 +549,9 @@ class Index:
         return [(url, ending, datetime.fromisoformat(captured)) for url, ending, captured in rows]
 
     def first_read(self, publisher: str, since: datetime) -> list[tuple[str, datetime]]:
-        """Return the articles of a publisher that were read for the first time since then, with that time."""
-        sql = "SELECT id, captured FROM captures WHERE publisher = ? AND first = 1 AND captured >= ? ORDER BY captured"
+        """Return the articles of a publisher whose pages were read for the first time since then, with that time."""
+        sql = """SELECT id, captured FROM captures
+ WHERE publisher = ? AND first = 1 AND captured >= ? AND ending <> 'partial' ORDER BY captured"""
         return [(id, datetime.fromisoformat(first)) for id, first in self._all(sql, publisher, as_text(since))]
 
     def find(self, text: str) -> list[tuple[str, str]]:
@@ -502,8 +568,9 @@ class Index:
         )
         (revisions,) = self._one("SELECT count(*) FROM captures WHERE publisher = ? AND revision = 1", publisher)
         (captures,) = self._one("SELECT count(*) FROM captures WHERE publisher = ?", publisher)
+        (partial,) = self._one(f"SELECT count(DISTINCT id) FROM captures WHERE publisher = ? AND {PARTIAL}", publisher)
         articles, oldest, newest = values
-        return Holdings(articles, revisions, captures, as_time(oldest), as_time(newest))
+        return Holdings(articles, partial, revisions, captures, as_time(oldest), as_time(newest))
 
     def publishers(self) -> list[str]:
         """Return the publishers that have articles, by name."""

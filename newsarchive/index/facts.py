@@ -79,6 +79,7 @@ class Entry:
     #: Whose capture it is.
     publisher: str
     #: How it ended: ``article``, ``redirect``, ``status-404``, ``listing``, ``robots``, a reason to refuse; or nothing.
+    #: ``partial`` for what a feed says of an article: it gives way as soon as a page of the article can be read.
     ending: str
     #: Absolute address to which a redirect leads; else empty.
     target: str = ""
@@ -96,6 +97,8 @@ class Place:
     post: str
     #: Whether the post is to be made from this capture: it is the first one of the newest revision.
     shown: bool
+    #: Paths of posts made of what gives way to this capture, which are no article's any more.
+    freed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ class ArticleRow:
     stale: bool
     #: Whether no capture reads as the article any more: its post stays as it is.
     withdrawn: bool
+    #: Whether it is only what a feed says of it: no page of it could be read yet.
+    partial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,8 @@ class Holdings:
     """How much is held of a publisher."""
 
     articles: int
+    #: Those of which only a feed could be read.
+    partial: int
     #: States of their texts: at least one an article.
     revisions: int
     #: Responses of any kind.

@@ -11,6 +11,7 @@ __all__ = [
     "COLUMNS",
     "NAMES",
     "NEWEST",
+    "PARTIAL",
     "SCHEMA",
     "SELECT",
     "STALE",
@@ -24,6 +25,9 @@ VERSION = 1
 
 #: What is true of the capture that an article shows if the post on disk is not known to be made of it as it reads now.
 STALE = "shown = 1 AND reads = 2 AND (sha256 IS NULL OR lies IS NOT NULL OR outdated = 1)"
+
+#: What is true of a capture that says of an article what a feed says of it, as long as no page of it could be read.
+PARTIAL = "ending = 'partial' AND reads = 2"
 
 SCHEMA = (
     """CREATE TABLE captures (
@@ -48,6 +52,7 @@ SCHEMA = (
     "CREATE UNIQUE INDEX shown ON captures (publisher, id) WHERE shown = 1",
     "CREATE UNIQUE INDEX named ON captures (post) WHERE first = 1",
     "CREATE INDEX by_first ON captures (publisher, captured) WHERE first = 1",
+    f"CREATE INDEX partial ON captures (publisher, id) WHERE {PARTIAL}",
     f"CREATE INDEX stale ON captures (publisher, id) WHERE {STALE}",
     *INDEXES,
     "CREATE TABLE files (file TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID",
@@ -62,7 +67,7 @@ SCHEMA = (
     "CREATE INDEX by_run ON coverage (run)",
     """CREATE VIEW articles AS
  SELECT shown.publisher, shown.id, coalesce(shown.canonical, shown.url) AS url, shown.title, shown.published,
- named.post, shown.file, shown.offset, shown.reads = 1 AS withdrawn
+ named.post, shown.file, shown.offset, shown.reads = 1 AS withdrawn, shown.ending = 'partial' AS partial
  FROM captures AS shown JOIN captures AS named
  ON named.publisher = shown.publisher AND named.id = shown.id AND named.first = 1 WHERE shown.shown = 1""",
     """CREATE VIEW revisions AS

@@ -15,7 +15,20 @@ from newsarchive.warc.message import END_OF_HEAD, ORIGINAL, RENAMED, Headers, de
 from newsarchive.warc.stream import Broken, RawFile, form, opening
 from newsarchive.warc.walk import Damage, Fields, Record, Walk
 
-__all__ = ["LIMIT", "Find", "Served", "WarcError", "at", "is_warc", "moment", "read", "record_at", "refers_to"]
+__all__ = [
+    "LIMIT",
+    "Find",
+    "Served",
+    "WarcError",
+    "at",
+    "holds_capture",
+    "is_entry",
+    "is_warc",
+    "moment",
+    "read",
+    "record_at",
+    "refers_to",
+]
 
 #: Most bytes of a body, unless a caller says otherwise. Pages are at most 8 MiB.
 LIMIT = 64 << 20
@@ -116,6 +129,16 @@ def record_at(file: Path, offset: int) -> Fields:
         raise WarcError(file, offset, str(error)) from error
 
 
+def holds_capture(record: Record) -> bool:
+    """Tell whether a record is a response, or what we have taken out of one for an article of its own."""
+    return record.type in ("response", "revisit") or is_entry(record)
+
+
+def is_entry(record: Record) -> bool:
+    """Tell whether a record is what a feed says of one article; other tools' conversions are none of ours."""
+    return record.type == "conversion" and record.fields.get("x-newsarchive-kind") == "entry"
+
+
 def found_at(raw: RawFile, offset: int) -> Record:
     """Return the record at an offset; raise Broken if none begins there."""
     for record in Walk(raw, offset):
@@ -195,7 +218,7 @@ class Reader:
         Raises Broken for other reasons not to use it.
         """
         fields = record.fields
-        url = target(fields) if record.type in ("response", "revisit") else ""
+        url = target(fields) if holds_capture(record) else ""
         if not url:
             return None
         pieces = self._block(record)
@@ -205,7 +228,7 @@ class Reader:
             captured = moment(fields.get("warc-date", ""))
         except (ValueError, OverflowError) as error:
             raise Broken(f"WARC-Date is no time: {fields.get('warc-date', '')[:40]!r}") from error
-        status, headers, body = message(pieces)
+        status, headers, body = entry(fields, pieces) if is_entry(record) else message(pieces)
         if len(body) > self.limit:
             raise Broken(f"too large: {record.length} bytes")
         digest = self._verified(record, pieces, body)
@@ -247,7 +270,7 @@ class Reader:
         In a gzip member, whose checksum is right, one digest is enough.
         """
         block = record.fields.get("warc-block-digest", "")
-        stated = record.fields.get("warc-payload-digest", "") if record.type == "response" else ""
+        stated = record.fields.get("warc-payload-digest", "") if record.type != "revisit" else ""
         # For a body that it does not store again, wget states the digest of nothing.
         empty = record.type == "revisit" and agrees(block, [])
         if block and not (stated and record.stream.compressed) and not empty and not agrees(block, pieces):
@@ -321,6 +344,11 @@ def originals(raw: RawFile) -> Iterator[tuple[int, int]]:
         for mark in (fields.get("warc-record-id"), fields.get("warc-payload-digest")):
             if mark:
                 yield hash(mark), record.offset
+
+
+def entry(fields: Fields, pieces: list[memoryview]) -> tuple[int, Headers, bytes]:
+    """Return what is no HTTP message as if it had been served: status, headers and body."""
+    return 200, [("Content-Type", fields.get("content-type", ""))], b"".join(pieces)
 
 
 def message(pieces: list[memoryview]) -> tuple[int, Headers, bytes]:

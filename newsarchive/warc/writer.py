@@ -12,6 +12,7 @@ from newsarchive.warc.reader import WarcError, record_at, refers_to
 from newsarchive.warc.render import (
     PROFILE,
     Lines,
+    conversion,
     information,
     iso,
     new_id,
@@ -85,11 +86,8 @@ class CaptureWriter:
         ``digest`` is the body's, for who knows it already.
         Raises OSError if it cannot be written; the file is then as it was before.
         """
-        file = self._current()
-        digest, date, address = digest or payload_digest(body), iso(captured), target(url)
-        # A file without captures has no record at all: its first one is written together with the first capture.
-        opening = b"" if file.size else self._opening(file.path.name, date)
-        common = {"WARC-Warcinfo-ID": self._info_id, "WARC-Target-URI": address, "WARC-Date": date}
+        digest = digest or payload_digest(body)
+        file, opening, common = self._beginning(url, captured)
         original = self._original(same_as, digest) if same_as else {}
         answer_id = new_id()
         fields = {
@@ -105,13 +103,63 @@ class CaptureWriter:
         asked = {"WARC-Type": "request", "WARC-Record-ID": new_id(), **common, "WARC-Concurrent-To": answer_id}
         bodiless = method.upper() == "HEAD" or status in (204, 304)
         answer = response({name: field for name, field in fields.items() if field}, status, headers, body, bodiless)
-        data = b"".join((opening, answer, request(asked, method, request_headers)))
-        offset = file.append(data) + len(opening)
-        self.size += len(data)
+        named, offset = self._append(file, opening, answer + request(asked, method, request_headers))
+        return Capture(named, offset, url, whole_milliseconds(captured), status, digest, kind, announced)
+
+    def convert(
+        self,
+        *,
+        url: str,
+        captured: datetime,
+        media_type: str,
+        body: bytes,
+        kind: str,
+        announced: datetime | None = None,
+        original: Capture,
+    ) -> Capture:
+        """Write what another capture says of an address; return where it is kept. It is durable after ``sync``.
+
+        Raises OSError if it cannot be written; the file is then as it was before.
+        """
+        digest = payload_digest(body)
+        file, opening, common = self._beginning(url, captured)
+        fields = {
+            "WARC-Type": "conversion",
+            "WARC-Record-ID": new_id(),
+            **common,
+            "WARC-Refers-To": self._id_of(original),
+            "WARC-Refers-To-Target-URI": target(original.url),
+            "WARC-Refers-To-Date": iso(original.captured),
+            "WARC-Payload-Digest": digest,
+            "X-Newsarchive-Kind": kind,
+            "X-Newsarchive-Announced": iso(announced, "auto") if announced else "",
+        }
+        record = conversion({name: field for name, field in fields.items() if field}, media_type, body)
+        named, offset = self._append(file, opening, record)
+        return Capture(named, offset, url, whole_milliseconds(captured), 200, digest, kind, announced)
+
+    def _beginning(self, url: str, captured: datetime) -> tuple[OpenFile, bytes, dict[str, str]]:
+        """Return the file to write to, what has to open it, and what all records of a capture say."""
+        file, date = self._current(), iso(captured)
+        # A file without captures has no record at all: its first one is written together with the first capture.
+        opening = b"" if file.size else self._opening(file.path.name, date)
+        return file, opening, {"WARC-Warcinfo-ID": self._info_id, "WARC-Target-URI": target(url), "WARC-Date": date}
+
+    def _append(self, file: OpenFile, opening: bytes, records: bytes) -> tuple[str, int]:
+        """Write the records of a capture; return the path of their file below the archive, and where they begin."""
+        offset = file.append(opening + records) + len(opening)
+        self.size += len(opening) + len(records)
         named = f"captures/{self.publisher}/{file.path.name}"
         if opening:
             self.files.append(named)
-        return Capture(named, offset, url, whole_milliseconds(captured), status, digest, kind, announced)
+        return named, offset
+
+    def _id_of(self, capture: Capture) -> str:
+        """Return the id of a capture's record; empty if it cannot be had."""
+        try:
+            return record_at(self.archive / capture.file, capture.offset).get("warc-record-id", "")
+        except WarcError:
+            return ""
 
     def sync(self) -> None:
         """Make durable what was written; raise OSError if that fails, now or before: then it is in doubt."""
