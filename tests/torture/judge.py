@@ -49,6 +49,10 @@ class Judge:
         """Return what was acknowledged, by a run or before it, and an archive at rest does not hold."""
         told = {C if E in url else url[-17:-5] for ending, url in run.told if ending == "article"}
         found = [problem for name in self.posts for problem in self.kept(archive, name, name[-15:-3] in told)]
+        for name in self.before.keys() - self.posts.keys():
+            # It gives way to one of another name.
+            if not (archive / name).exists() and not any((archive / "_posts").rglob(f"*{name[-16:]}")):
+                found.append(f"{name} is lost, and nothing stands in its place")
         with opened(archive) as index:
             if index is None:
                 return [*found, "the index is lost"] if self.before or told else found
@@ -170,8 +174,8 @@ def responses(file: Path) -> dict[int, tuple[str, int, str]]:
         records = ArchiveIterator(stream, check_digests="raise")
         for record in records:
             record.content_stream().read()
-            if record.rec_type in ("response", "revisit"):
-                status = int(record.http_headers.get_statuscode())
+            if record.rec_type in ("response", "revisit", "conversion"):
+                status = int(record.http_headers.get_statuscode()) if record.http_headers else 200
                 header = record.rec_headers.get_header
                 found[records.get_record_offset()] = (header("WARC-Target-URI"), status, header("WARC-Payload-Digest"))
     return found

@@ -4,7 +4,7 @@ import pytest
 from attack import HARMS, Torturer, points, sample
 from judge import Judge, after_error, after_kill, after_rerun
 from scene import WHOLE, Record, Scene
-from world import A, B, C, D, E, F
+from world import A, B, C, D, E, F, G
 
 #: Tests among which the attacks of one kind are divided.
 SHARES = 16 if WHOLE else 2
@@ -53,11 +53,11 @@ def test_without_drafts_a_kill_tears_a_post(tortured: Torturer, judge: Judge) ->
 
 
 def test_the_scene_is_what_it_is_meant_to_be(stored: Scene) -> None:
-    assert [row[1] for row in stored.judge.content["articles"]] == [A, B, C, D]
-    assert [row[1] for row in stored.judge.content["revisions"]] == [A, B, B, C, D]
+    assert [row[1] for row in stored.judge.content["articles"]] == [A, B, C, D, G]
+    assert [row[1] for row in stored.judge.content["revisions"]] == [A, B, B, C, D, G]
     endings = {row[0][-17:-5]: row[1] for row in stored.judge.content["addresses"] if row[1]}
-    assert {id: endings[id] for id in (A, B, C, D, E, F)} == {
-        **dict.fromkeys((A, B, C), "article"),
+    assert {id: endings[id] for id in (A, B, C, D, E, F, G)} == {
+        **dict.fromkeys((A, B, C, G), "article"),
         D: "status-404",
         E: "redirect",
         F: "expired",

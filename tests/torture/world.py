@@ -1,7 +1,8 @@
 """The world that runs are tortured in: a publisher that changes between two runs, and what a run says of itself.
 
-The first run stores A, B and D. By the second, B is edited, C is new, D is gone, E leads to C, F is cut down
-to its lead, and A stays as it is: all that can befall an article befalls one.
+The first run stores A, B and D, and G as its feed tells of it, since its page is refused. By the second, B is edited,
+C is new, D is gone, E leads to C, F is cut down to its lead, G can be had, and A stays as it is: all that can befall
+an article befalls one.
 """
 
 import os
@@ -18,15 +19,16 @@ from newsarchive.run import article_ended, listing_ended
 from spiders.cna import CnaSpider
 
 LISTING = "http://www.cna.com.tw/list.xml"
-A, B, C, D, E, F = (f"20240115000{number}" for number in range(1, 7))
+FEED = "http://www.cna.com.tw/rss.xml"
+A, B, C, D, E, F, G = (f"20240115000{number}" for number in range(1, 8))
 MORE = "第三段是後來才加上的，說明步道旁新設了一座觀景臺。"
 
 
 class TorturedSpider(CnaSpider):
-    """Reads the listing of this world."""
+    """Reads the listings of this world."""
 
     name = "cna"
-    start_urls = [LISTING]
+    start_urls = [LISTING, FEED]
 
 
 class OtherSpider(TorturedSpider):
@@ -54,6 +56,13 @@ def sitemap(*ids: str) -> bytes:
     return reply(f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{urls}</urlset>', type="text/xml")
 
 
+def feed(id: str) -> bytes:
+    """Return a feed by which an article came out on another day than by its page, so that its post changes its name."""
+    told = "<title>報導</title><description>摘要</description><pubDate>Sun, 14 Jan 2024 02:00:00 GMT</pubDate>"
+    item = f"<item>{told}<link>{article_url(id)}</link></item>"
+    return reply(f'<rss version="2.0"><channel>{item}</channel></rss>', type="text/xml")
+
+
 def whole(id: str, *more: str) -> bytes:
     return reply(cna_page(id, paragraphs=(*PARAGRAPHS[:2], *more, PARAGRAPHS[2])))
 
@@ -64,6 +73,8 @@ def at_first(server: Server) -> None:
     server.answer(LISTING, sitemap(A, B, D))
     for id in (A, B, D):
         server.answer(article_url(id), whole(id))
+    server.answer(FEED, feed(G))
+    server.answer(article_url(G), reply("no", "403 Forbidden"))
 
 
 def later(server: Server) -> None:
@@ -72,6 +83,7 @@ def later(server: Server) -> None:
     server.answer(LISTING, sitemap(A, B, C, D, E, F))
     server.answer(article_url(B), whole(B, MORE))
     server.answer(article_url(C), whole(C))
+    server.answer(article_url(G), whole(G))
     server.answer(article_url(D), reply("gone", "404 Not Found"))
     server.answer(article_url(E), reply("", "301 Moved Permanently", location=article_url(C)))
     notice = f"{PARAGRAPHS[0]}</p><p>{CnaSpider.expired}"
