@@ -3,7 +3,8 @@
 A host is asked no earlier than its delay after the end of its last answer: what
 counts is when requests arrive at the server, and one that was slow on its way must
 not be followed closely by one that is fast. Chance only adds to the delay. What a
-host asks for (``Crawl-delay``, ``Retry-After``) counts where it is longer.
+host asks for (``Crawl-delay``, ``Retry-After``) counts where it is longer, and so does
+what is known of it (``STRICT_HOSTS``).
 
 What outlives a run stands in its account under ``manners``, and the next run goes
 on from there (``newsarchive.remembered``): ``not_before`` says when each host may be
@@ -106,6 +107,8 @@ class Manners:
     ) -> None:
         self.delay = settings.getfloat("DOWNLOAD_DELAY")
         self.jitter = settings.getfloat("DELAY_JITTER")
+        #: Seconds between requests and seconds after a 429, by host.
+        self.strict: dict[str, tuple[float, float]] = settings.getdict("STRICT_HOSTS")
         self.slowest = settings.getfloat("CRAWL_DELAY_MAX")
         self.start = settings.getfloat("BACKOFF_START")
         self.longest = settings.getfloat("BACKOFF_MAX")
@@ -129,7 +132,7 @@ class Manners:
 
         def recall(now: datetime) -> Remembered:
             store = Store.of(crawler)
-            return remembered(store.known, store.archive, store.publisher, now, manners.believed)
+            return remembered(store.known, store.archive, store.publisher, now, manners.believed, manners.unsaid)
 
         def refused_at(url: str) -> datetime | None:
             rows = Store.of(crawler).known.captures_of(url)
@@ -166,8 +169,12 @@ class Manners:
     def host(self, name: str) -> Host:
         """Return what is known of a host."""
         if name not in self.hosts:
-            self.hosts[name] = Host(self.delay)
+            self.hosts[name] = Host(max(self.delay, self.strict.get(name, (0, 0))[0]))
         return self.hosts[name]
+
+    def unsaid(self, name: str, status: int) -> float:
+        """Return for how many seconds at least a host wants to be left alone that answers with a status."""
+        return self.strict.get(name, (0, 0))[1] if status == 429 else 0
 
     # Before a host is asked.
 
@@ -213,7 +220,7 @@ class Manners:
         self.count(f"asked/{what or 'other'}/{status}", 1)
         self.rest(host)
         if status == 429 or status >= 500:
-            self.back_off(host, asked)
+            self.back_off(host, max(asked or 0, self.unsaid(name, status)))
             return
         host.troubles, host.waited = 0, 0.0
         if what in NO_PAGE:
@@ -229,13 +236,13 @@ class Manners:
         self.count(f"asked/{what or 'other'}/no-answer", 1)
         self.rest(host)
         if trouble:
-            self.back_off(host, None)
+            self.back_off(host, 0)
 
-    def back_off(self, host: Host, asked: float | None) -> None:
-        """Leave a host in trouble alone for as long as it asks, and at least twice as long as the last time."""
+    def back_off(self, host: Host, asked: float) -> None:
+        """Leave a host in trouble alone for as many seconds as it asks, and longer each time in a row."""
         host.troubles += 1
         doubled = min(self.start * 2.0 ** min(host.troubles - 1, 60), self.longest)
-        pause = min(max(asked or 0.0, doubled), self.believed)
+        pause = min(max(asked, doubled), self.believed)
         host.waited += pause
         host.due = max(host.due, monotonic() + pause)
         if host.waited > self.longest:

@@ -6,7 +6,7 @@ often it asked, and who asked to be left alone.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,20 +50,24 @@ class Remembered:
         asked = int(budget["asked"]) if budget["day"] == f"{now:%Y-%m-%d}" else 0
         self.not_before, self.blocked, self.asked = ahead, blocked, asked
 
-    def add(self, row: Row, archive: Path, now: datetime, believed: float) -> None:
+    def add(self, row: Row, archive: Path, now: datetime, believed: float, unsaid: Callable[[str, int], float]) -> None:
         """Add a capture of a run that has no account."""
         captured = datetime.fromisoformat(row.captured)
         self.asked += captured.date() == now.date()
         host = urlsplit(row.url).hostname
         if host and (row.status == 429 or row.status >= 500):
-            until = captured + timedelta(seconds=min(asked_by(row, archive), believed))
+            asked = max(asked_by(row, archive), unsaid(host, row.status))
+            until = captured + timedelta(seconds=min(asked, believed))
             if until > now:
                 self.not_before[host] = max(until, self.not_before.get(host, until))
 
 
-def remembered(index: Index, archive: Path, publisher: str, now: datetime, believed: float) -> Remembered:
+def remembered(
+    index: Index, archive: Path, publisher: str, now: datetime, believed: float, unsaid: Callable[[str, int], float]
+) -> Remembered:
     """Return what the archive says of a publisher's manners; ``believed`` bounds, in seconds, what a host may ask for.
 
+    ``unsaid`` tells for how many seconds a host wants to be left alone that answers with a status, whatever it says.
     The index must know all captures, as it does after ``recover``.
     """
     found = Remembered()
@@ -83,7 +87,7 @@ def remembered(index: Index, archive: Path, publisher: str, now: datetime, belie
         match = CAPTURES.fullmatch(name)
         if match and match["time"] >= max(since, last) and match["run"] not in told:
             for row in index.captures(f"captures/{publisher}/{name}"):
-                found.add(row, archive, now, believed)
+                found.add(row, archive, now, believed, unsaid)
     return found
 
 

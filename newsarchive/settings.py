@@ -48,6 +48,10 @@ DOWNLOAD_DELAY = 2
 DELAY_JITTER = 0.5
 # Scrapy's own also makes it shorter.
 DOWNLOAD_DELAY_JITTER = 0
+#: Hosts that allow less than others and do not say so: seconds between two requests, if more than the delay, and to be
+#: left alone after a 429, if more than it asks for. The Wayback Machine's CDX server takes 24 questions a minute,
+#: reckoned over five; whoever goes on after a 429 for a minute is locked out for an hour.
+STRICT_HOSTS = {"web.archive.org": (3, 300)}
 #: Seconds: a host whose robots.txt asks for a longer delay is not asked at all, as a run would take days.
 CRAWL_DELAY_MAX = 60
 #: Requests that a publisher gets in a UTC day, by all runs together; 0 for no end. CNA publishes up to 450 articles a

@@ -279,6 +279,7 @@ def crawl(
         "ARCHIVE_DIR": archive,
         "DOWNLOAD_DELAY": 0,
         "BACKOFF_START": 0,
+        "STRICT_HOSTS": "{}",
         "RETRY_TIMES": 1,
         # Runs of a test lie seconds apart: nothing would be due.
         "REFRESH": True,

@@ -14,7 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from scrapy.utils.project import get_project_settings
 from server import Answer, Crawl, Server, article_url, cna_page, crawl, reply, reset, serving
+
+from newsarchive.copies import COPIES
+from newsarchive.manners import Manners
 
 PAGES, FEEDS = "www.cna.com.tw", "feeds.cna.com.tw"
 LISTING = f"http://{PAGES}/sitemap.xml"
@@ -191,6 +195,59 @@ def test_a_crawl_delay_that_no_run_can_keep(server: Server, tmp_path: Path, craw
     assert done.ended == {LISTING: "crawl-delay", other: "links", article_url(IDS[1]): "crawl-delay"}
     assert [url for url in asked if PAGES in url] == [f"http://{PAGES}/robots.txt"]
     assert done.status == 1
+
+
+# Hosts that allow less than others.
+
+
+def test_the_wayback_machine_is_asked_no_more_than_it_allows() -> None:
+    manners = Manners(get_project_settings())
+    delay, left_alone = manners.host(COPIES).delay, manners.unsaid(COPIES, 429)
+    assert 60 / delay < 24
+    # The five minutes over which it reckons; what is longer would end the run's asking at the first 429.
+    assert left_alone == 300 == manners.longest
+    assert (manners.host(PAGES).delay, manners.unsaid(PAGES, 429), manners.unsaid(COPIES, 503)) == (2, 0, 0)
+
+
+def test_a_strict_host_is_asked_more_seldom_than_others(server: Server, tmp_path: Path) -> None:
+    announce(server, *IDS[:3])
+    strict = f"http://{FEEDS}/rss.xml"
+    announce(server, IDS[3], url=strict)
+    run(server, tmp_path, (strict, LISTING), DOWNLOAD_DELAY=0.1, STRICT_HOSTS=json.dumps({FEEDS: [1.5, 0]}))
+    assert min(gaps(server, FEEDS)) >= 1.5
+    assert 0.1 <= min(gaps(server, PAGES)) < 1.5
+
+
+@pytest.mark.parametrize("retry_after", [None, "0", "1"])
+def test_a_strict_host_is_left_alone_for_long_after_a_429(
+    server: Server, tmp_path: Path, retry_after: str | None
+) -> None:
+    """Whatever it says; after the second in a row it is asked no more in this run."""
+    strict = f"http://{FEEDS}/rss.xml"
+    announce(server, IDS[0], url=strict)
+    server.answer(strict, busy(retry_after), *server.answers[strict])
+    done, _ = run(server, tmp_path / "once", (strict,), STRICT_HOSTS=json.dumps({FEEDS: [0, 2]}))
+    assert done.ended[strict] == "links"
+    assert max(gaps(server, FEEDS)) >= 2
+
+    server.answer(strict, busy(retry_after))
+    settings = {"STRICT_HOSTS": json.dumps({FEEDS: [0, 2]}), "BACKOFF_MAX": 3, "RETRY_TIMES": 9}
+    done, asked = run(server, tmp_path / "twice", (strict,), **settings)
+    assert (done.ended[strict], asked.count(strict)) == ("status-429", 2)
+
+
+def test_a_strict_host_is_left_alone_after_a_run_that_was_killed(server: Server, tmp_path: Path) -> None:
+    strict = server.answer(f"http://{FEEDS}/rss.xml", busy(None))
+    for url in announce(server, *IDS[:2]):
+        server.answer(url, kill(tmp_path))
+    settings = {"STRICT_HOSTS": json.dumps({FEEDS: [0, 4000]})}
+    done, asked = run(server, tmp_path, (strict, LISTING), **settings)
+    assert (done.status, asked.count(strict)) == (-signal.SIGKILL, 1)
+    announce(server, *IDS[:2])
+    done, asked = run(server, tmp_path, (strict, LISTING), **settings)
+    assert (done.ended[strict], asked.count(strict)) == ("backing-off", 0)
+    until = datetime.fromisoformat(account(done)[1]["manners"]["not_before"][FEEDS])
+    assert timedelta(seconds=3900) < until - datetime.now(UTC) <= timedelta(seconds=4000)
 
 
 # Hosts that ask to be left alone.
