@@ -63,6 +63,8 @@ class BackFill:
         #: Series and number of the addresses that are under way.
         self.asked: dict[str, tuple[DaySeries, int]] = {}
         self.answered = asyncio.Event()
+        #: Keys of articles whose pages are known to be cut down.
+        self.cut: set[str] = set()
         #: Days whose numbers this run has asked for: several gaps may lie in one.
         self.tried: set[date] = set()
         spider.crawler.signals.connect(self.ended, article_ended)
@@ -109,13 +111,16 @@ class BackFill:
             self.frontier.covered.append((f"numbers of {day}", self.day(day)))
 
     def number(self, series: DaySeries, number: int) -> Request | None:
-        """Return the request for a number; None for one that the run has taken up already, as a listing names it."""
+        """Return the request for a number, or for a copy of its page; None if the run or the archive knows enough."""
         url = self.spider.number_url(series.series.id_of(series.day, number))
         key = self.spider.key(url)
         if key in self.frontier.taken:
             series.tell(number, "found")
             return None
         self.frontier.taken.add(key)
+        if key in self.cut:
+            series.tell(number, "found")
+            return self.spider.copies.left(url)
         request = self.spider.request(Link(url), probe=True, again=True)
         self.asked[request.url] = series, number
         return request
@@ -131,7 +136,8 @@ class BackFill:
             number = series.number_of(day, id)
             if number is None or ending in PASSING:
                 continue
-            if ending in self.spider.cut_down and not self.spider.copies.settled(self.spider.number_url(id)):
+            if ending in self.spider.cut_down:
+                self.cut.add(self.spider.key(self.spider.number_url(id)))
                 named.add(number)
             elif ending not in ABSENT:
                 found.add(number)

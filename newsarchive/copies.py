@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from newsarchive.article import Refused
 from newsarchive.extract import canonical, tree
 from newsarchive.failure import refusal_of
-from newsarchive.run import PASSING
+from newsarchive.index.row import Row
+from newsarchive.run import PASSING, asked
 from newsarchive.served import as_read
 from newsarchive.warc import WarcError, at
 from newsarchive.wayback import Copy, cdx_url, choose, copy_url, read_cdx
@@ -40,30 +41,57 @@ class Copies:
         self.enabled = spider.settings.getbool("WAYBACK")
 
     def instead_of(self, response: Response, refusal: Refused) -> Iterator[Request]:
-        """Yield what to ask for instead of a page that was refused, if it was cut down."""
+        """Yield what to ask for instead of a page that was cut down, or of a copy that was refused."""
         meta = response.request.meta if response.request else {}
-        if not self.enabled or refusal.reason not in self.spider.cut_down:
-            return
         if "copies" in meta:
             yield from self.next(meta["copies"], meta["copied"])
-        else:
-            meta = {"kind": "copies", "copied": response.url}
-            yield Request(self.listing(self.original(response)), self.found, errback=self.failed, priority=1, meta=meta)
+        elif refusal.reason in self.spider.cut_down and (request := self.left(asked(response), response)):
+            yield request
 
-    def settled(self, url: str) -> bool:
-        """Tell whether nothing is left to be asked of the copies of a page, as far as the archive knows."""
+    def left(self, url: str, page: Response | None = None) -> Request | None:
+        """Return what to ask next for a page that was cut down; None if nothing is left, or if it was not.
+
+        What the archive has been told is not asked again. It also has the ``page``, if that is not given.
+        """
+        known = self.spider.frontier.store.known
         if not self.enabled:
-            return True
-        store = self.spider.frontier.store
+            return None
+        if page is None:
+            cut = next((row for row in known.captures_of(Request(url).url) if row.ending in self.spider.cut_down), None)
+            if cut is None:
+                return None
+            page = self.captured(cut) or Response(url)
+        question = self.question(url, page)
+        told = next((row for row in known.captures_of(question.url) if row.ending == "copies"), None)
+        listed = None if told is None or self.spider.frontier.refresh else self.captured(told)
         try:
-            cut = next(row for row in store.known.captures_of(url) if row.ending in self.spider.cut_down)
-            listing = self.listing(self.original(as_read(at(store.archive / cut.file, cut.offset))))
-            listed = next(row for row in store.known.captures_of(listing) if row.status == 200)
-            copies = self.chosen(read_cdx(as_read(at(store.archive / listed.file, listed.offset)).body)[0], url)
-        except (StopIteration, WarcError, Refused):
-            return False
-        tried = (store.known.captures_of(Request(self.address(copy)).url, 1) for copy in copies)
-        return all(rows and rows[0].ending not in PASSING for rows in tried)
+            copies = read_cdx(listed.body)[0] if listed else None
+        except Refused:
+            copies = None
+        return question if copies is None else self.untried(self.chosen(copies, url), url)
+
+    def captured(self, row: Row) -> Response | None:
+        """Return what was answered when an address was captured; None if the capture is damaged."""
+        try:
+            return as_read(at(self.spider.frontier.store.archive / row.file, row.offset))
+        except WarcError as error:
+            logger.warning("%s: a capture cannot be read, so it is asked for again: %s", row.url, error)
+            return None
+
+    def untried(self, copies: list[Copy], url: str) -> Request | None:
+        """Return the request for the first copy that is still to be read; None if one was, or none is left."""
+        for number, copy in enumerate(copies):
+            told = self.spider.frontier.store.known.address(Request(self.address(copy)).url)
+            if told and told.id:
+                return None
+            if not (told and told.ending) or told.ending in PASSING:
+                return next(self.next(copies[number:], url))
+        return None
+
+    def question(self, url: str, page: Response) -> Request:
+        """Return the request for the list of a page's copies."""
+        meta = {"kind": "copies", "copied": url}
+        return Request(self.listing(self.original(page)), self.found, errback=self.failed, priority=1, meta=meta)
 
     def found(self, response: Response) -> Iterator[Request]:
         """Yield a request for the best of the copies that there are."""
@@ -75,6 +103,8 @@ class Copies:
             self.end(url, refusal)
             return
         self.spider.crawler.stats.inc_value("copies/found" if copies else "copies/none")
+        if not copies:
+            self.spider.frontier.settle(url)
         yield from self.next(self.chosen(copies, url), url)
 
     def listing(self, url: str) -> str:
@@ -104,11 +134,12 @@ class Copies:
             meta: dict[str, Any] = {"kind": "article", "copies": copies[number:], "copied": url, "again": True}
             yield Request(self.address(copy), self.spider.parse, errback=self.copy_failed, meta=meta)
 
-    def copy_failed(self, failure: Failure) -> None:
-        """Count a copy that could not be had; the next run asks again if it may be had later."""
-        if refusal_of(failure).reason in PASSING:
-            self.spider.frontier.postpone(vars(failure)["request"].meta["copied"], "copies")
+    def copy_failed(self, failure: Failure) -> Iterator[Request]:
+        """Count a copy that could not be had; the next run asks again if it may be had later, else for another."""
+        meta = vars(failure)["request"].meta
         self.spider.article_failed(failure)
+        if refusal_of(failure).reason not in PASSING:
+            yield from self.next(meta["copies"], meta["copied"])
 
     def failed(self, failure: Failure) -> None:
         """Note that it could not be learnt which copies there are: the next run asks again."""

@@ -76,6 +76,8 @@ class Frontier:
         self.new: set[str] = set()
         #: What ended without a result, by its address.
         self.unfinished: dict[str, dict[str, Any]] = {}
+        #: Pages that were cut down and of which a copy has been read, or none is left to read.
+        self.settled: set[str] = set()
         #: Whether that of the last run is among it.
         self.taken_over = False
         #: Which times this run has covered, and by what.
@@ -223,8 +225,10 @@ class Frontier:
             logger.error("given up after %d days: %s: %s", GIVE_UP.days, entry["url"], entry["reason"])
             self.crawler.stats.inc_value("frontier/given-up")
             return False
+        if entry["reason"] == "copies":
+            return self.spider.copies.left(entry["url"]) is not None
         seen = self.seen(entry["url"])
-        return entry["reason"] == "copies" or not (seen and seen.last)
+        return not (seen and seen.last)
 
     def listed(self, url: str, since: datetime) -> Iterator[tuple[Capture, Served]]:
         """Yield the captures of a listing that could be read: the newest, and the others since a run began."""
@@ -304,21 +308,30 @@ class Frontier:
         )
         if request.meta.get("again"):
             entry["again"] = True
+            entry["copied"] = request.meta.get("copied")
 
     def postpone(self, url: str, reason: str) -> None:
         """Let the next run take up an address again."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
         self.unfinished[url] = {"url": url, "announced": None, "since": since, "reason": reason}
 
+    def settle(self, url: str) -> None:
+        """Forget a page that was cut down: there is a copy of it, or none is left to read."""
+        self.unfinished.pop(url, None)
+        self.settled.add(url)
+
     def article_ended(self, url: str, refusal: Refused | None = None, **_: Any) -> None:
         """Forget an address that has ended, unless it is to be asked for again."""
         entry = self.unfinished.get(url)
         if not entry:
             return
-        if refusal and refusal.reason in PASSING and not entry.get("again"):
-            entry["reason"] = refusal.reason
-        else:
-            del self.unfinished[url]
+        passing = refusal.reason if refusal and refusal.reason in PASSING else ""
+        if passing and not entry.get("again"):
+            entry["reason"] = passing
+            return
+        del self.unfinished[url]
+        if page := entry.get("copied"):
+            self.postpone(page, "copies") if passing else self.settle(page)
 
     def listing_ended(self) -> None:
         """Count a listing that has been read or has failed."""
@@ -328,7 +341,8 @@ class Frontier:
         """Return what the next run is to take up, for the account; what this one did not take over goes on to it."""
         own = {url: entry for url, entry in self.unfinished.items() if not entry.get("again")}
         account = {} if self.taken_over else last_account(self.store.archive, self.spider.name)
-        return list(({entry["url"]: entry for entry in account.get("unfinished", ())} | own).values())
+        others = {entry["url"]: entry for entry in account.get("unfinished", ()) if entry["url"] not in self.settled}
+        return list((others | own).values())
 
 
 def has_paused(since: datetime, last: datetime, now: datetime) -> bool:

@@ -148,7 +148,8 @@ class PublisherSpider(Spider):
             for listing in listings:
                 yield self.listing_request(listing)
             for link in self.frontier.left_over():
-                yield self.request(link)
+                # Of a page that was cut down, the copy is left over.
+                yield self.copies.left(link.url) or self.request(link)
             while self.frontier.listings_ended < len(listings):
                 await self.crawler.signals.wait_for(listing_ended)
             for link in self.frontier.due_again():

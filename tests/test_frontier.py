@@ -267,8 +267,32 @@ def test_a_back_fill_takes_up_the_copies_that_were_not_had(server: Server, tmp_p
     archive = fill().archive
     ask_for_copies(server, reply(cdx(TAKEN), type="application/json"))
     server.answer(f"http://web.archive.org/web/{TAKEN}id_/{article_url(IDS[0])}", reply(cna_page(IDS[0]), **MEMENTO))
-    assert (fill().status, account(archive)["stored"], articles(server)[IDS[0]]) == (0, 1, 2)
+    assert (fill().status, account(archive)["stored"], articles(server)[IDS[0]]) == (0, 1, 1), "the copy only"
     assert (fill().status, articles(server)) == (0, Counter())
+
+
+def test_what_is_known_of_copies_is_not_asked_again(server: Server, tmp_path: Path) -> None:
+    """Neither the page, nor which copies there are, nor those that were refused; with all refused, nothing is."""
+    taken = [f"202401{day}010203" for day in (16, 17, 18)]
+    ask_for_copies(server, reply(cdx(*taken), type="application/json"))
+    page = server.answer(article_url(IDS[0]).replace("ahel", "aipl"), reply(EXPIRED))
+    copies = [f"http://web.archive.org/web/{time}id_/{article_url(IDS[0])}" for time in taken]
+    server.answer(copies[0], reply("", "404 Not Found"))
+    server.answer(copies[1], reply(cna_page(IDS[0]), memento_datetime="yesterday"))
+    server.answer(copies[2], reply("", "503 Service Unavailable"))
+
+    def fill() -> list[str]:
+        server.asked.clear()
+        crawl(server, tmp_path, args={"since": "2024-01-15", "until": "2024-01-15"}, REFRESH=False, WAYBACK=True)
+        return [url for url in dict.fromkeys(server.asked) if IDS[0] in url]
+
+    assert fill() == [page, without_tls(cdx_url(NAMED)), *copies]
+    (left,) = account(tmp_path / "archive")["unfinished"]
+    assert (left["url"], left["reason"]) == (page, "copies")
+    server.answer(copies[2], reply("", "404 Not Found"))
+    assert fill() == [copies[2]]
+    assert account(tmp_path / "archive")["unfinished"] == []
+    assert fill() == []
 
 
 def test_a_back_fill_goes_on_when_all_answers_come_at_once() -> None:
