@@ -265,13 +265,13 @@ class Frontier:
         Of a listing that reaches back, only what was published ``within`` a stretch of time is wanted.
         """
         now = datetime.now(UTC)
-        if within:
-            links = [link for link in links if self.spider.may_lie(link, within)]
         covers = listing.covers and overlap(listing.covers, Span(listing.covers.start, now - LAG))
         if listing.whole:
             covers = reach((link.announced or link.modified for link in links), now)
         if covers and (span := overlap(covers, within) if within else covers):
             self.covered.append((listing.url, span))
+        if within:
+            links = [link for link in links if self.spider.may_lie(link, within)]
         return list(self.wanted(links, again=within is None))
 
     def last_listing(self, url: str) -> tuple[Capture, Response]:

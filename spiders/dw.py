@@ -15,9 +15,12 @@ tells them apart.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
 from html import escape
 from typing import Any
 from urllib.parse import urljoin
@@ -50,7 +53,7 @@ from newsarchive.extract import (
     tree,
 )
 from newsarchive.fragment import figure, lead, plain, web_address
-from newsarchive.listing import Listing
+from newsarchive.listing import Link, Listing
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
 
@@ -65,6 +68,11 @@ KINDS = {"live": "live-blog", "av": "video", "video": "video", "audio": "audio",
 PLACED = ("IMAGE", "VIDEO", "AUDIO", "IMAGE_GALLERY")
 HEAD = ("description", "og:description", "og:image", "twitter:image", "keywords")
 LANGUAGES = {"zh": "zh-Hans", "zh-hans": "zh-Hans", "zh-hant": "zh-Hant"}
+
+#: Articles are numbered in the order in which they are begun, so long at most before they come out.
+BEGUN = timedelta(days=7)
+#: How many articles with the next lower numbers tell when one was begun: one of them may have lain for longer.
+WITNESSES = 3
 
 SITE = "https://www.dw.com"
 TWEET = "https://twitter.com/i/status/"
@@ -302,6 +310,21 @@ class DwSpider(PublisherSpider):
     def archives(self, span: Span) -> list[Listing]:
         """Return the sitemap of all articles; how far back it reaches, it tells itself."""
         return [Listing(f"{SITE}/{self.edition}/article-sitemap.xml", whole=True)]
+
+    def may_lie(self, link: Link, span: Span) -> bool:
+        """Tell whether an article may be of a stretch of time: it was not changed before, nor begun after it."""
+        if link.modified and link.modified < span.start:
+            return False
+        place = bisect_left(self.numbered, (int(self.key(link.url)),))
+        before = [published for _, published in self.numbered[max(place - WITNESSES, 0) : place]]
+        begun_after = bool(before) and min(before) >= span.end + BEGUN
+        return super().may_lie(link, span) and not begun_after
+
+    @cached_property
+    def numbered(self) -> list[tuple[int, datetime]]:
+        """Number and publication of the articles that the archive had when this was first asked, in order."""
+        articles = self.frontier.store.known.articles(self.name)
+        return sorted((int(article.id), article.published) for article in articles if article.id.isdecimal())
 
     def in_edition(self, url: str) -> str:
         """Return the address in the run's edition, where an article has the same number."""

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from places import saved
@@ -11,6 +12,8 @@ from scrapy import Request
 from scrapy.http import HtmlResponse
 
 from newsarchive.article import Article, Drift, Refused
+from newsarchive.coverage import Span
+from newsarchive.listing import Link
 from spiders.dw import DwSpider, names_in
 
 PAGES = Path(__file__).parents[2] / "shared" / "pages" / "dw"
@@ -416,6 +419,32 @@ def test_page_with_state() -> None:
 def test_article_url(address: str, id: str) -> None:
     match = DwSpider.article_url.search(address)
     assert (match["id"] if match else "") == id
+
+
+@pytest.mark.parametrize(
+    ("number", "modified", "may"),
+    [
+        # Nothing changes before it is published.
+        (600, 12, False),
+        (600, 13, True),
+        (600, None, True),
+        # What the archive has next below came out a week after the stretch; but for one, which may have lain for long.
+        (715, None, True),
+        (716, None, False),
+        (999, 30, False),
+        (1, None, True),
+    ],
+)
+def test_numbers_tell_what_was_begun_after_a_stretch_of_time(number: int, modified: int | None, may: bool) -> None:
+    def day(day: int) -> datetime:
+        return datetime(2026, 1, day, tzinfo=UTC)
+
+    held = {"711": 14, "713": 21, "714": 28, "715": 22, "WBMZ": 1}
+    rows = [SimpleNamespace(id=id, published=day(published)) for id, published in held.items()]
+    dw = DwSpider()
+    dw.__dict__["frontier"] = SimpleNamespace(store=SimpleNamespace(known=SimpleNamespace(articles=lambda _: rows)))
+    link = Link(f"https://www.dw.com/zh/x/a-{number}", modified=day(modified) if modified else None)
+    assert dw.may_lie(link, Span(day(13), day(14))) == may
 
 
 @pytest.mark.parametrize(
