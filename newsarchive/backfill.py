@@ -3,7 +3,8 @@
 Archive listings name what was published in a month or more. Where a publisher
 numbers its articles by the day, the numbers are tried. What the archive has, or
 knows to be missing, is not asked for again: a stretch of time can be asked for
-again, after a kill or for good measure, at no cost.
+again, after a kill, when a day's requests are used up, or for good measure, at no
+cost. The account says under ``backfill`` what is left.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 #: Numbers of a day that are asked for before the answers are looked at.
 AHEAD = 8
+#: Endings that say that the publisher is asked no more in this run.
+OVER = frozenset(("budget", "backing-off", "blocked", "crawl-delay", "stopped"))
 #: Endings of a number that no article has.
 ABSENT = frozenset(("absent", "status-404", "status-410"))
 
@@ -67,6 +70,13 @@ class BackFill:
         self.cut: set[str] = set()
         #: Days whose numbers this run has asked for: several gaps may lie in one.
         self.tried: set[date] = set()
+        #: Days that have not been begun, and series that have been and are not complete.
+        self.ahead = [*self.days(spider.past)] if spider.past and spider.series else []
+        self.begun: list[DaySeries] = []
+        #: How many days took requests, of those that have come to their end.
+        self.worked = 0
+        #: Why this run asks for no more numbers; empty if it does.
+        self.over = ""
         spider.crawler.signals.connect(self.ended, article_ended)
 
     async def requests(self, span: Span, *, patient: bool) -> AsyncIterator[Request]:
@@ -77,10 +87,18 @@ class BackFill:
         days = [day for day in self.days(span) if day not in self.tried] if self.spider.series else []
         self.tried.update(days)
         for number, day in enumerate(days, 1):
+            self.ahead, asks = days[number:], False
             async for request in self.numbers(day):
+                asks = True
                 yield request
+            self.worked += asks and not self.over
+            if self.over:
+                logger.warning("%s: stops at %s, day %d of %d: %s", self.spider.name, day, number, len(days), self.over)
+                return
             self.spider.crawler.stats.inc_value("backfill/days")
-            logger.info("%s: %s: day %d of %d", self.spider.name, day, number, len(days))
+            left = self.account()
+            told = (self.spider.name, day, number, len(days), left["requests"], left["hours"] or 0)
+            logger.info("%s: %s: day %d of %d, some %d requests left, %.1f hours", *told)
 
     def days(self, span: Span) -> Iterator[date]:
         """Yield the publisher's days that a stretch touches and that are over."""
@@ -97,8 +115,9 @@ class BackFill:
     async def numbers(self, day: date) -> AsyncIterator[Request]:
         """Yield requests for the numbers of a day until all its series have come to their end."""
         everything = [self.series(day, series) for series in self.spider.series]
+        self.begun = [*(series for series in self.begun if not series.complete), *everything]
         for series in everything:
-            while series.left:
+            while series.left and not self.over:
                 if numbers := series.ask(AHEAD):
                     for number in numbers:
                         if request := self.number(series, number):
@@ -150,7 +169,32 @@ class BackFill:
         if asked := self.asked.pop(url, None):
             series, number = asked
             series.tell(number, _ending(refusal))
+            if refusal and refusal.reason in OVER:
+                self.over = str(refusal)
             self.answered.set()
+
+    # What is left.
+
+    def account(self, unread: int = 0) -> dict[str, Any]:
+        """Return how much of the stretch of time is left, with a number of listings that could not be read.
+
+        ``requests`` is an estimate: as many a day as it took so far; ``hours`` is how long they take at the pace so
+        far, None before the first request.
+        """
+        stats = self.spider.crawler.stats.get_stats()
+        made = sum(stats[name] for name in stats if name.startswith("asked/"))
+        a_day = made / self.worked if self.worked else sum(series.floor for series in self.spider.series)
+        addresses = unread + len(self.frontier.own())
+        numbers = sum(series.open for series in self.begun)
+        waiting = stats.get("scheduler/enqueued", 0) - stats.get("scheduler/dequeued", 0)
+        requests = round(a_day * len(self.ahead)) + numbers + max(addresses, waiting)
+        seconds = (datetime.now(UTC) - self.frontier.store.started).total_seconds()
+        return {
+            "days": len({*self.ahead, *(series.day for series in self.begun if not series.complete)}),
+            "addresses": addresses,
+            "requests": requests,
+            "hours": round(requests * seconds / made / 3600, 1) if made else None,
+        }
 
 
 def _ending(refusal: Refused | None) -> Ending:

@@ -337,12 +337,15 @@ class Frontier:
         """Count a listing that has been read or has failed."""
         self.listings_ended += 1
 
+    def own(self) -> dict[str, dict[str, Any]]:
+        """Return what this run has taken up and not come to the end of, by its address."""
+        return {url: entry for url, entry in self.unfinished.items() if not entry.get("again")}
+
     def left(self) -> list[dict[str, Any]]:
         """Return what the next run is to take up, for the account; what this one did not take over goes on to it."""
-        own = {url: entry for url, entry in self.unfinished.items() if not entry.get("again")}
         account = {} if self.taken_over else last_account(self.store.archive, self.spider.name)
         others = {entry["url"]: entry for entry in account.get("unfinished", ()) if entry["url"] not in self.settled}
-        return list((others | own).values())
+        return list((others | self.own()).values())
 
 
 def has_paused(since: datetime, last: datetime, now: datetime) -> bool:

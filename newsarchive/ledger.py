@@ -29,6 +29,7 @@ from newsarchive.index import IndexUnusable
 from newsarchive.listing import Link
 from newsarchive.manners import Manners
 from newsarchive.run import article_ended, failures, first_asked, listing_ended
+from newsarchive.spider import PublisherSpider
 from newsarchive.store import Store
 
 __all__ = ["KEPT", "Ledger"]
@@ -54,6 +55,8 @@ class Ledger:
         self.gaps: list[Span] = []
         #: What was such a time before the run, and is none any more.
         self.filled: list[Span] = []
+        #: The stretch of time that the run was to ask for, if nothing is left of it, once the run has ended.
+        self.done: Span | None = None
         #: The account; empty until the run has ended.
         self.told: dict[str, Any] = {}
 
@@ -160,6 +163,7 @@ class Ledger:
             self.filled = without(self.store.known.gaps(self.store.publisher), self.gaps)
         except (OSError, sqlite3.Error, IndexUnusable) as error:
             self.failures.append(f"where gaps are cannot be told: {type(error).__name__}: {error}")
+        filling = self.backfill()
         if self.scheduled["article"] != sum(kept.values()) + sum(refused.values()) + sum(failed.values()):
             self.failures.append("the account does not add up: an address has no ending, or two")
         if not self.store.whole:
@@ -183,6 +187,7 @@ class Ledger:
             "covered": [[source, _iso(span.start), _iso(span.end)] for source, span in self.frontier.covered],
             "gaps": [[_iso(gap.start), _iso(gap.end)] for gap in self.gaps],
             "filled": [[_iso(gap.start), _iso(gap.end)] for gap in self.filled],
+            "backfill": filling,
             "unfinished": self.frontier.left(),
             "requests": sum(sum(answers.values()) for answers in asked.values()),
             "asked": asked,
@@ -195,6 +200,22 @@ class Ledger:
             "manners": manners.account(),
             "failures": self.failures,
         }
+
+    def backfill(self) -> dict[str, Any]:
+        """Return what is left of the stretch of time that the run was to ask for, and note whether anything is."""
+        spider = self.crawler.spider
+        if not isinstance(spider, PublisherSpider) or not spider.past:
+            return {}
+        unread = len([*spider.archives(spider.past)]) - sum("links" in listing for listing in self.listings)
+        left = spider.backfill.account(unread)
+        self.done = None if left["requests"] else spider.past
+        if not self.done:
+            hours = "" if left["hours"] is None else f", {left['hours']} hours"
+            self.failures.append(
+                f"{spider.past} is not complete: {left['days']} days and {left['addresses']} addresses are left, some"
+                f" {left['requests']} requests{hours}; the same command goes on"
+            )
+        return {"since": _iso(spider.past.start), "until": _iso(spider.past.end), "left": left}
 
     def write(self, account: dict[str, Any]) -> None:
         """Write the account, and tell the index of a run that captured anything."""

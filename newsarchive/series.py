@@ -132,9 +132,14 @@ class DaySeries:
         return len(self._due) + len(self._under_way)
 
     @property
+    def open(self) -> int:
+        """Return how many numbers have not ended, or as unknown, as far as is known."""
+        return self.left + sum(ending == "unknown" for ending in self.endings.values())
+
+    @property
     def complete(self) -> bool:
         """Tell whether every number up to the end of the series has ended, and none as unknown."""
-        return not self.left and "unknown" not in self.endings.values()
+        return not self.open
 
     def _check(self, number: int) -> None:
         if not self.series.start <= number <= self.series.last:

@@ -105,6 +105,11 @@ class PublisherSpider(Spider):
         return Entries(self)
 
     @cached_property
+    def backfill(self) -> BackFill:
+        """Who asks for what was published in a stretch of time."""
+        return BackFill(self)
+
+    @cached_property
     def copies(self) -> Copies:
         """Where to ask for what the publisher has cut down."""
         return Copies(self)
@@ -138,9 +143,8 @@ class PublisherSpider(Spider):
 
         At the end come articles whose pages could not be had, as feeds tell of them.
         """
-        backfill = BackFill(self)
         if self.past:
-            async for request in backfill.requests(self.past, patient=False):
+            async for request in self.backfill.requests(self.past, patient=False):
                 yield request
         elif self.asked:
             entries = self.entries
@@ -155,7 +159,7 @@ class PublisherSpider(Spider):
             for link in self.frontier.due_again():
                 yield self.request(link, again=True)
             for gap in self.frontier.gaps():
-                async for request in backfill.requests(gap, patient=True):
+                async for request in self.backfill.requests(gap, patient=True):
                     yield request
             async for article in entries.instead():
                 yield article

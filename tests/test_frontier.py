@@ -203,6 +203,53 @@ def test_back_fill_tries_the_numbers_of_a_day(server: Server, tmp_path: Path) ->
     assert (again.status, articles(server)) == (0, Counter())
 
 
+def midnight(archive: Path) -> None:
+    """Let the last run have been yesterday's."""
+    file = max(archive.glob("runs/*.json"), key=lambda file: file.stat().st_mtime_ns)
+    told = json.loads(file.read_bytes())
+    told["manners"]["budget"]["day"] = "2024-01-15"
+    file.write_text(json.dumps(told))
+
+
+def test_a_back_fill_says_where_it_stopped_and_goes_on_from_there(server: Server, tmp_path: Path) -> None:
+    """A day's requests do not last: the same command goes on, day after day, until nothing is left."""
+    there = article_url("202401150120").replace("ahel", "aipl")
+    server.answer(there, reply(cna_page("202401150120")))
+    days = {"since": "2024-01-15", "until": "2024-01-16"}
+    asked: Counter[str] = Counter()
+
+    def fill() -> Crawl:
+        server.asked.clear()
+        done = crawl(server, tmp_path, args=days, REFRESH=False, REQUESTS_PER_DAY=300)
+        asked.update(articles(server))
+        return done
+
+    first = fill()
+    left = account(first.archive)["backfill"]["left"]
+    assert (first.status, len(server.asked), left["days"], left["addresses"]) == (1, 270, 2, 0)
+    # The days of Taipei are three, and take some 250 numbers each.
+    assert 450 < left["requests"] < 520
+    told = [line for line in first.stdout.splitlines() if "is not complete" in line]
+    assert len(told) == 1
+    assert re.fullmatch(
+        r"cna: 2024-01-15 00:00 to 2024-01-17 00:00 is not complete: 2 days and 0 addresses are left, some "
+        rf"{left['requests']} requests, [\d.]+ hours; the same command goes on",
+        told[0],
+    )
+    assert "stops at 2024-01-16, day 2 of 3" in first.log
+    assert (fill().status, articles(server)) == (1, Counter())
+    midnight(first.archive)
+    assert fill().status == 1
+    assert 260 < len(server.asked) <= 270
+    midnight(first.archive)
+    last = fill()
+    assert (last.status, last.stdout) == (0, "cna: 2024-01-15 00:00 to 2024-01-17 00:00 is complete\n")
+    assert account(first.archive)["backfill"]["left"]["requests"] == 0
+    assert max(asked.values()) == 1
+    assert fill().stdout == last.stdout
+    assert server.asked == []
+
+
 EXPIRED = (FIXTURES / "cna" / "expired.html").read_bytes().replace(b"201603190188", IDS[0].encode())
 #: The address that the page names.
 NAMED = f"https://www.cna.com.tw/news/asoc/{IDS[0]}.aspx"

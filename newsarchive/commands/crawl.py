@@ -57,6 +57,8 @@ class Command(CrawlCommand):
             print(f"{args[0]}: {span} is covered now")
         for span in ledger.gaps:
             print(f"{args[0]}: {span} may be incomplete")
+        if ledger.done:
+            print(f"{args[0]}: {ledger.done} is complete")
         for failure in ledger.failures:
             self.exitcode = 1
             print(f"{args[0]}: {failure}")
