@@ -123,6 +123,23 @@ def test_the_wayback_machine_has_what_expired(world: World, monkeypatch: pytest.
     assert reader("cna").read(HtmlResponse(original, body=copy.body)).id == asked.id
 
 
+def test_the_wayback_machine_closes_for_those_who_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    press = Press(world)
+    question = "https://web.archive.org/cdx/search/cdx?url=www.cna.com.tw/news/aipl/202603020001.aspx&output=json"
+
+    def ask(time: float) -> tuple[int, str]:
+        asked, answer = asked_of(press, question, monkeypatch, world.start + time)
+        assert "Retry-After" not in answer.headers
+        return asked.status, asked.fault
+
+    assert {ask(second) for second in range(0, 1000, 3)} == {(200, "")}
+    quickly = [ask(1000 + second) for second in range(100)]
+    assert quickly.count((429, "too-often")) == 1
+    assert quickly[-1] == (0, "closed")
+    assert ask(1000 + HOUR) == (0, "closed")
+    assert ask(1000 + 2 * HOUR) == (200, "")
+
+
 def test_about_so_many_requests_fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     press = Press(world, faults=0.2)
     url = "https://www.rfi.fr/cn/rss"
@@ -198,6 +215,17 @@ def test_manners_are_judged() -> None:
     assert len(measure.manners([asked(0, "/a", later=60), asked(30, "/b"), asked(61, "/c")]).early) == 1
     assert len(measure.manners([asked(0, "/a", host="www.rfi.fr"), asked(3, "/b", host="www.rfi.fr")]).early) == 1
     assert measure.manners([asked(0, "/cna2018api/api/WNewsList")]).forbidden
+    often = [Asked(time, "web.archive.org", "/cdx/", False, 429, "too-often") for time in (0, 70)]
+    assert "too often" in measure.manners(often).early[0]
+
+
+def test_what_is_asked_for_again_is_told() -> None:
+    def asked(path: str, status: int = 200, fault: str = "") -> Asked:
+        return Asked(0, "www.cna.com.tw", path, False, status, fault)
+
+    again = [asked("/robots.txt"), asked("/a.xml"), asked("/b", 503), asked("/c", fault="cut"), asked("/d", 404)] * 2
+    assert measure.repeated(again) == ["https://www.cna.com.tw/d"]
+    assert measure.repeated([*again, asked("/b"), asked("/b", 503)])[-1] == "https://www.cna.com.tw/b"
 
 
 def made_up(world: World, *hours: int, listing: str = "https://www.rfi.fr/cn/rss") -> Played:

@@ -4,7 +4,7 @@ What counts is what a publisher gave, not what the project says it asked for. Al
 but ``archived`` and ``reported`` are pure.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from newsarchive.store import index_file
 from tests.press.listings import named, of_section, windows
 from tests.press.pages import teaser
 from tests.press.play import Played
-from tests.press.server import CRAWL_DELAY, FORBIDDEN, Asked, copied, find
+from tests.press.server import CDX_LIMIT, CDX_WINDOW, CRAWL_DELAY, FORBIDDEN, Asked, copied, find
 from tests.press.world import CNA_SECTIONS, DAY, HOUR, MINUTE, Piece, State, World
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Verdicts",
     "answered",
     "archived",
+    "by_day",
     "covered",
     "edits",
     "feeds",
@@ -43,6 +44,7 @@ __all__ = [
     "obtainable",
     "of_month",
     "overlap",
+    "repeated",
     "reported",
     "rss_only",
     "shrunk",
@@ -57,8 +59,11 @@ Span = tuple[float, float]
 LATEST = 58 * MINUTE
 #: Seconds by which a reported gap may be off at each end: the project reckons with articles that appear 2 hours late.
 BLUR = 3 * HOUR
-#: Seconds between two requests that everybody is granted, whatever the settings say.
+#: Seconds between two requests that everybody is granted, whatever the settings say; and those that hosts want.
 LEAST = 1.0
+DELAYS = {**CRAWL_DELAY, "web.archive.org": CDX_WINDOW / CDX_LIMIT}
+#: Statuses of answers that say all there is to say of an address of the past.
+SETTLED = (200, 301, 302, 304, 404, 410)
 RECHECKS = (1 * HOUR, 6 * HOUR, 24 * HOUR, 72 * HOUR)
 
 
@@ -372,11 +377,13 @@ def manners(log: Iterable[Asked]) -> Manners:
     last: dict[str, Asked] = {}
     until: dict[str, float] = {}
     for asked in log:
-        before, least = last.get(asked.host), CRAWL_DELAY.get(asked.host, LEAST)
+        before, least = last.get(asked.host), DELAYS.get(asked.host, LEAST)
         if before and asked.path != "/robots.txt" and asked.time - before.time < least - 0.001:
             what = "itself" if before.path == asked.path else before.path
             why = f"{asked.time - before.time:.3f} s after {what} ({before.fault or before.status})"
             early.append(f"{asked.host}{asked.path[:60]}: {why}, not {least:.0f}")
+        if asked.fault in ("too-often", "closed") and before and before.fault in ("too-often", "closed"):
+            early.append(f"{asked.host}{asked.path[:60]}: {asked.time - before.time:.0f} s after it said: too often")
         if asked.time < until.get(asked.host, 0) - 1:
             early.append(f"{asked.host}{asked.path}: {until[asked.host] - asked.time:.0f} s before Retry-After ends")
         if any(asked.path.startswith(rule) for rule in FORBIDDEN.get(asked.host, ())):
@@ -385,6 +392,25 @@ def manners(log: Iterable[Asked]) -> Manners:
         last[asked.host] = asked
         until[asked.host] = max(until.get(asked.host, 0), asked.time + asked.later)
     return Manners(sum(hosts.values()), early, forbidden, dict(hosts))
+
+
+def by_day(log: Iterable[Asked]) -> dict[str, int]:
+    """Return how many requests there were on each day, in UTC."""
+    return Counter(f"{datetime.fromtimestamp(asked.time, UTC):%Y-%m-%d}" for asked in log)
+
+
+def repeated(log: Iterable[Asked]) -> list[str]:
+    """Return which addresses were asked again, listings and robots.txt apart, although an answer had settled them."""
+    settled: set[str] = set()
+    found = []
+    for asked in log:
+        if asked.path.endswith((".xml", "/robots.txt")):
+            continue
+        if asked.url in settled:
+            found.append(asked.url)
+        if asked.status in SETTLED and not asked.fault:
+            settled.add(asked.url)
+    return found
 
 
 # The old way.

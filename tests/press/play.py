@@ -23,22 +23,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be played: one publisher, whose crawler is started on every full hour."""
+    """What is to be played: one publisher, whose crawler is started again and again."""
 
     publisher: str
     archive: str
     spec: Spec = field(default_factory=Spec)
     hours: int = 24
+    #: Hours from one start of the crawler to the next.
+    every: int = 1
     #: Share of requests that fail.
     faults: float = 0.05
     #: Hours, counted from the start, between which the crawler does not run.
     outages: tuple[tuple[int, int], ...] = ()
     #: Hours between which RFI answers 403 to everything but robots.txt and feeds.
     blocked: tuple[int, int] = (0, 0)
-    #: What the crawls are given: ``since``, ``until``.
+    #: What the crawls are given: ``since``, ``until``, ``edition``.
     arguments: tuple[tuple[str, str], ...] = ()
-    #: Whether it ends with the first run at which nothing failed, as a back-fill does.
-    once: bool = False
+    #: Whether it ends with the first run that says that its back-fill is complete.
+    backfill: bool = False
     #: Seconds after the world's start at which it begins.
     begin: float = 0
     #: Number of requests after which the crawler is killed; 0 for never.
@@ -59,6 +61,11 @@ class Run:
     account: dict[str, Any]
     #: Of real time.
     seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was a back-fill, and says that nothing is left of it."""
+        return bool(self.account.get("backfill")) and not self.account["backfill"]["left"]["requests"]
 
 
 @dataclass(slots=True)
@@ -88,8 +95,8 @@ def play(plan: Plan) -> Played:
     environment |= {"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.press.player", given, result]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if plan.kill and done.returncode == -signal.SIGKILL:
-        return Played(plan, killed=True)
-    if done.returncode or not result.exists():
+    killed = plan.kill and done.returncode == -signal.SIGKILL
+    if not result.exists() or (done.returncode and not killed):
         raise RuntimeError(f"{plan.publisher}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    return pickle.loads(result.read_bytes())
+    played: Played = pickle.loads(result.read_bytes())
+    return played

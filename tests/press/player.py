@@ -10,8 +10,10 @@ from tests.press.clock import Clock, Loop  # isort: skip
 import asyncio
 import gc
 import logging
+import os
 import pickle
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -40,8 +42,8 @@ LONGEST = 48 * HOUR
 class Player:
     """Runs the crawler of a plan against the press, in simulated time."""
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
-        self.plan, self.clock = plan, clock
+    def __init__(self, plan: Plan, clock: Clock, result: Path) -> None:
+        self.plan, self.clock, self.result = plan, clock, result
         self.world = World(plan.spec)
         self.press = Press(self.world, plan.faults, self.is_blocked)
         self.played = Played(plan, log=self.press.log)
@@ -66,17 +68,19 @@ class Player:
         wire = wired(handler, await self.press.listen(), self.clock)
         handlers = {**self.settings.getdict("DOWNLOAD_HANDLERS"), "http": wire, "https": wire}
         self.settings.set("DOWNLOAD_HANDLERS", handlers, priority="cmdline")
-        self.press.last = self.plan.kill
+        if self.plan.kill:
+            self.press.last, self.press.end = self.plan.kill, self.die
         self.played.start = slot = self.world.start + self.plan.begin
         until = slot + self.plan.hours * HOUR
         while slot < until:
             if not self.is_out(slot):
                 await asyncio.sleep(max(slot - time.time(), 0))
                 self.played.runs.append(await self.run())
-                if self.plan.once and not self.played.runs[-1].failures:
+                if self.plan.backfill and self.played.runs[-1].complete:
                     break
             # One that is still running is not started again.
-            slot += HOUR * max(1, -((slot - time.time()) // HOUR))
+            pause = self.plan.every * HOUR
+            slot += pause * max(1, -((slot - time.time()) // pause))
         self.played.end = time.time()
         if self.plan.quiet:
             await self.be_quiet()
@@ -91,6 +95,16 @@ class Player:
         self.played.quiet = await self.run()
         after = posts(Path(self.plan.archive))
         self.played.written = sum(file[1] for name, file in after.items() if before.get(name) != file)
+
+    def die(self) -> None:
+        """Be killed, with the run and all that it has not made safe; what the server was asked is told."""
+        self.played.killed, self.played.end = True, time.time()
+        self.tell()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def tell(self) -> None:
+        """Write what came of the plan."""
+        self.result.write_bytes(pickle.dumps(self.played))
 
     async def run(self) -> Run:
         """Do what ``scrapy crawl`` does, and return what came of it."""
@@ -151,7 +165,7 @@ def main(given: Path, result: Path) -> None:
     # Delays have jitter; the same plan must play the same way.
     random.seed(f"{plan.spec.seed} {plan.publisher}")
     gc.set_threshold(10_000)
-    player = Player(plan, clock)
+    player = Player(plan, clock, result)
     broken: list[BaseException] = []
 
     def ended(task: Any) -> None:
@@ -164,7 +178,7 @@ def main(given: Path, result: Path) -> None:
     reactor.run(installSignalHandlers=False)
     if broken:
         raise broken[0]
-    result.write_bytes(pickle.dumps(player.played))
+    player.tell()
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ that is what a crawl is judged by.
 
 import asyncio
 import json
-import os
 import re
-import signal
 import socket
 import struct
 from collections.abc import Callable
@@ -23,9 +21,20 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.press.listings import listing
 from tests.press.pages import expired, is_expired, page
-from tests.press.world import DAY, NEVER, Piece, World, url_of
+from tests.press.world import DAY, HOUR, NEVER, Piece, World, url_of
 
-__all__ = ["CRAWL_DELAY", "FORBIDDEN", "Answer", "Asked", "Press", "copied", "find", "robots"]
+__all__ = [
+    "CDX_LIMIT",
+    "CDX_WINDOW",
+    "CRAWL_DELAY",
+    "FORBIDDEN",
+    "Answer",
+    "Asked",
+    "Press",
+    "copied",
+    "find",
+    "robots",
+]
 
 #: What robots.txt forbids, by host.
 FORBIDDEN = {
@@ -38,6 +47,9 @@ CRAWL_DELAY = {"www.rfi.fr": 4.0}
 HOSTS = {"www.cna.com.tw": "cna", "www.dw.com": "dw", "www.rfi.fr": "rfi"}
 #: Share of CNA's articles that the Wayback Machine has.
 COPIED = 0.9
+#: Questions that the Wayback Machine's CDX server takes in so many seconds. Who asks again for so many seconds after it
+#: has said that it was too often finds it closed for an hour.
+CDX_LIMIT, CDX_WINDOW, CDX_PATIENCE = 120, 300, 60
 #: How requests fail, and how often each way is taken.
 FAULTS = {"500": 3, "503": 2, "503-later": 1, "429": 2, "reset": 2, "cut": 2}
 
@@ -53,7 +65,7 @@ class Asked:
     conditional: bool
     #: 0 for a connection that was broken off.
     status: int = 0
-    #: What was done to the answer: one of FAULTS, ``blocked``, or nothing.
+    #: What was done to the answer: one of FAULTS, ``blocked``, ``too-often``, ``closed``, or nothing.
     fault: str = ""
     #: The article that was served, and in which of its states; ``expired`` and 404 have none.
     id: str = ""
@@ -105,8 +117,13 @@ class Press:
     seen: dict[str, tuple[str, float]] = field(default_factory=dict)
     #: The time at which publishers have stopped; None while they have not.
     frozen: float | None = None
-    #: How many requests are answered before this process is killed; 0 if it is not.
+    #: How many requests are answered before this process comes to its ``end``; 0 if it does not.
     last: int = 0
+    end: Callable[[], None] = lambda: None
+    #: When the CDX server was asked, when it last said that it was too often, and until when it is closed.
+    questions: list[float] = field(default_factory=list)
+    warned: float = -NEVER
+    closed: float = -NEVER
 
     async def listen(self) -> int:
         """Listen on a free port of loopback, and return it."""
@@ -117,7 +134,7 @@ class Press:
         """Note a request and return what to answer."""
         time = now()
         if self.last and len(self.log) >= self.last:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.end()
         conditional = bool({"if-none-match", "if-modified-since"} & headers.keys())
         asked = Asked(time, host, path, conditional)
         self.log.append(asked)
@@ -130,7 +147,7 @@ class Press:
             answer = self.unchanged(asked.url, self.answer(host, path, self.frozen or time), headers, time)
         if asked.fault == "cut" and (answer.status != 200 or len(answer.body) < 200):
             asked.fault = ""
-        asked.status = 0 if asked.fault == "reset" else answer.status
+        asked.status = 0 if asked.fault in ("reset", "closed") else answer.status
         if answer.piece and not asked.fault:
             asked.id, asked.state = answer.piece.id, answer.state
         return asked, answer
@@ -139,14 +156,33 @@ class Press:
         """Return how a request fails; empty if it does not."""
         if self.blocked(host, path, time):
             return "blocked"
+        questions = host == "web.archive.org" and path.startswith("/cdx/")
+        if questions and (limit := self.limit(time)):
+            return limit
         chance = Random(f"{self.world.spec.seed} {host} {path} {time:.3f}")
         if chance.random() >= self.faults:
             return ""
-        return chance.choices(list(FAULTS), FAULTS.values())[0]
+        fault = chance.choices(list(FAULTS), FAULTS.values())[0]
+        return self.warn(time) if questions and fault == "429" else fault
+
+    def limit(self, time: float) -> str:
+        """Return what the CDX server does about one question more; empty if it is not too many."""
+        self.questions = [asked for asked in self.questions if asked > time - CDX_WINDOW] + [time]
+        if time < self.warned + CDX_PATIENCE:
+            self.closed = time + HOUR
+        if time < self.closed:
+            return "closed"
+        return self.warn(time) if len(self.questions) > CDX_LIMIT else ""
+
+    def warn(self, time: float) -> str:
+        """Return what the CDX server does about questions that come too often; it does not say for how long."""
+        self.warned = time
+        return "too-often"
 
     def failing(self, asked: Asked) -> Answer:
         """Return the answer of a server in trouble."""
-        answer = Answer(503 if asked.fault == "reset" else int(asked.fault[:3]), b"<html>trouble</html>")
+        status = {"reset": 503, "closed": 503, "too-often": 429}.get(asked.fault) or int(asked.fault[:3])
+        answer = Answer(status, b"<html>trouble</html>")
         if asked.fault in ("429", "503-later"):
             chance = Random(f"{asked.time:.3f}")
             asked.later = float(chance.choices((10, 20, 60, 120, 600), (4, 4, 4, 3, 1))[0])
@@ -339,7 +375,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, asked: Asked, answer: Answer) -> None:
         """Send an answer, or break off."""
-        if asked.fault == "reset":
+        if asked.fault in ("reset", "closed"):
             linger = struct.pack("ii", 1, 0)
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.transport.abort()
