@@ -99,6 +99,10 @@ class BackFill:
             left = self.account()
             told = (self.spider.name, day, number, len(days), left["requests"], left["hours"] or 0)
             logger.info("%s: %s: day %d of %d, some %d requests left, %.1f hours", *told)
+        if not patient:
+            for beginning in self.spider.copied_below(span):
+                for request in self.spider.copies.below(beginning):
+                    yield request
 
     def days(self, span: Span) -> Iterator[date]:
         """Yield the publisher's days that a stretch touches and that are over."""
@@ -162,13 +166,16 @@ class BackFill:
                 found.add(number)
             elif captured >= over:
                 missing.add(number)
+        self.spider.copies.absent.update(series.id_of(day, number) for number in missing - found)
         return DaySeries(day, series, found=found, missing=missing - found, named=named - found)
 
     def ended(self, url: str, refusal: Refused | None = None, **_: Any) -> None:
         """Tell a series how a number ended."""
         if asked := self.asked.pop(url, None):
             series, number = asked
-            series.tell(number, _ending(refusal))
+            series.tell(number, ending := _ending(refusal))
+            if ending == "missing":
+                self.spider.copies.absent.add(series.series.id_of(series.day, number))
             if refusal and refusal.reason in OVER:
                 self.over = str(refusal)
             self.answered.set()
@@ -184,7 +191,7 @@ class BackFill:
         stats = self.spider.crawler.stats.get_stats()
         made = sum(stats[name] for name in stats if name.startswith("asked/"))
         a_day = made / self.worked if self.worked else sum(series.floor for series in self.spider.series)
-        addresses = unread + len(self.frontier.own())
+        addresses = unread + len(self.frontier.own()) + len(self.spider.copies.lists)
         numbers = sum(series.open for series in self.begun)
         waiting = stats.get("scheduler/enqueued", 0) - stats.get("scheduler/dequeued", 0)
         requests = round(a_day * len(self.ahead)) + numbers + max(addresses, waiting)

@@ -1,4 +1,4 @@
-"""Pages that a publisher has cut down, read from the copy that the Wayback Machine took in time.
+"""Pages that a publisher has cut down or taken away, read from the copy that the Wayback Machine took in time.
 
 The copy is captured under the address at which the Wayback Machine has it: that says
 where the text is from. The article keeps its own address and times.
@@ -34,11 +34,15 @@ COPIES = "web.archive.org"
 
 
 class Copies:
-    """Asks for copies of pages that say no more than their lead."""
+    """Asks for copies of pages that say no more than their lead, or nothing any more."""
 
     def __init__(self, spider: "PublisherSpider") -> None:
         self.spider = spider
         self.enabled = spider.settings.getbool("WAYBACK")
+        #: Ids that no page has, as far as the run knows: it has never been there, or was taken away.
+        self.absent: set[str] = set()
+        #: Lists of copies that are to be had.
+        self.lists: set[str] = set()
 
     def instead_of(self, response: Response, refusal: Refused) -> Iterator[Request]:
         """Yield what to ask for instead of a page that was cut down, or of a copy that was refused."""
@@ -107,9 +111,51 @@ class Copies:
             self.spider.frontier.settle(url)
         yield from self.next(self.chosen(copies, url), url)
 
-    def listing(self, url: str) -> str:
-        """Return the address that lists the copies of a page."""
-        return cdx_url(url)
+    def below(self, beginning: str, resume: str = "") -> Iterator[Request]:
+        """Yield what to ask for to have what was taken away of all that has an address with some beginning.
+
+        That is which copies there are, then the copies. Where the archive has been told, it is not asked again;
+        ``resume`` is what the list so far ended with.
+        """
+        meta = {"kind": "copies", "copied": beginning, "resume": resume}
+        url = self.listing(beginning, match="prefix", collapse="urlkey", resume=resume)
+        request = Request(url, self.listed, errback=self.not_listed, priority=1, meta=meta)
+        rows = self.spider.frontier.store.known.captures_of(request.url) if self.enabled else []
+        told = next((row for row in rows if row.ending == "copies"), None)
+        listed = self.captured(told) if told else None
+        if listed:
+            yield from self.listed(listed.replace(request=request))
+        elif self.enabled:
+            self.lists.add(request.url)
+            yield request
+
+    def listed(self, response: Response) -> Iterator[Request]:
+        """Yield requests for the copies of articles that have no page, and for the rest of the list."""
+        assert response.request
+        beginning, resume = response.request.meta["copied"], response.request.meta["resume"]
+        try:
+            copies, following = read_cdx(response.body, resumed=resume)
+        except Refused as refusal:
+            self.count(beginning, refusal)
+            return
+        self.lists.discard(response.request.url)
+        for copy in copies:
+            id = self.spider.key(copy.original)
+            if id in self.absent:
+                # It may be listed in other sections, too.
+                self.absent.remove(id)
+                if request := self.untried([copy], self.spider.number_url(id)):
+                    yield request
+        if following:
+            yield from self.below(beginning, following)
+
+    def not_listed(self, failure: Failure) -> None:
+        """Count a list that could not be had; the next back-fill asks again."""
+        self.count(vars(failure)["request"].meta["copied"], refusal_of(failure))
+
+    def listing(self, url: str, **question: Any) -> str:
+        """Return the address that lists the copies of a page, or as a question says it (``cdx_url``)."""
+        return cdx_url(url, **question)
 
     def original(self, response: Response) -> str:
         """Return the address under which others will have copied a page: the one that it names, else its own."""
@@ -146,7 +192,11 @@ class Copies:
         self.end(vars(failure)["request"].meta["copied"], refusal_of(failure))
 
     def end(self, url: str, refusal: Refused) -> None:
-        """Count why copies of a page could not be found."""
-        self.spider.crawler.stats.inc_value(f"copies/failed/{refusal.reason}")
+        """Count why copies of a page could not be found, and let the next run ask again."""
         self.spider.frontier.postpone(url, "copies")
+        self.count(url, refusal)
+
+    def count(self, url: str, refusal: Refused) -> None:
+        """Count and say why it could not be learnt which copies there are."""
+        self.spider.crawler.stats.inc_value(f"copies/failed/{refusal.reason}")
         logger.warning("copies of %s: %s", url, refusal)

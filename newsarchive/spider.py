@@ -134,6 +134,10 @@ class PublisherSpider(Spider):
         """Return about when the article at an address was published, if the address tells."""
         return None
 
+    def copied_below(self, span: Span) -> Iterable[str]:
+        """Return how the addresses begin of what was published in a stretch of time, where others have copies of it."""
+        return ()
+
     def number_url(self, id: str) -> str:
         """Return the address at which the article with a number of ``series`` would be."""
         raise NotImplementedError

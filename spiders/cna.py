@@ -51,6 +51,8 @@ from newsarchive.series import Series
 from newsarchive.spider import PublisherSpider
 
 SITE = "https://www.cna.com.tw"
+#: Sections that addresses name. An article's address names any; most copies are of the one that listings name.
+SECTIONS = ("aipl", "aopl", "acn", "afe", "ait", "ahel", "asoc", "aloc", "acul", "aspt", "amov", "firstnews")
 CLOSING_DAY = re.compile(r"(?<!\d)\d{6,7}[^\w<]*(?:</[a-z]+>)*</p>")
 #: A day in the calendar of the Republic of China, wherever it stands: ``1120823（18:20更新）``.
 ROC_DAY = re.compile(r"(?<!\d)(\d{2,3})(\d{2})(\d{2})(?!\d)")
@@ -130,6 +132,13 @@ class CnaSpider(PublisherSpider):
         "中央通訊社",
         "首頁",
     )
+
+    def copied_below(self, span: Span) -> list[str]:
+        """Return sections and months: an address is that of one section, and begins with the day in Taipei."""
+        first, last = (moment.astimezone(ZoneInfo(self.timezone)).date() for moment in (span.start, span.end))
+        days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+        months = dict.fromkeys(f"{day:%Y%m}" for day in days)
+        return [f"{SITE}/news/{section}/{month}" for month in months for section in SECTIONS]
 
     def number_url(self, id: str) -> str:
         """Return an address of the article with a number: any category in the path resolves any number."""

@@ -188,8 +188,8 @@ class SavedStats(MemoryStatsCollector):
 class LocalCopies(Copies):
     """Asks for copies without TLS."""
 
-    def listing(self, url: str) -> str:
-        return without_tls(super().listing(url))
+    def listing(self, url: str, **question: Any) -> str:
+        return without_tls(super().listing(url, **question))
 
     def address(self, copy: Copy) -> str:
         return without_tls(super().address(copy))

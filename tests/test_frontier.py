@@ -270,6 +270,14 @@ def ask_for_copies(server: Server, *answers: bytes) -> None:
     server.answer(without_tls(cdx_url(NAMED)), *answers)
 
 
+def list_copies(server: Server, rows: object = (), section: str = "", resume: str = "") -> list[str]:
+    """Let the Wayback Machine list copies of the month, of one section or all; return where it does."""
+    day = Span(*(datetime(2024, 1, 15, hour, tzinfo=UTC) for hour in (0, 12)))
+    found = [beginning for beginning in CnaSpider().copied_below(day) if f"/{section}" in beginning]
+    urls = [without_tls(cdx_url(url, match="prefix", collapse="urlkey", resume=resume)) for url in found]
+    return [server.answer(url, reply(json.dumps(rows), type="application/json")) for url in urls]
+
+
 def test_what_was_cut_down_is_read_from_a_copy(server: Server, tmp_path: Path) -> None:
     """The copy that is whole is taken, under its own address; the article keeps its own."""
     ask_for_copies(server, reply(cdx("20240115060000", TAKEN), type="application/json"))
@@ -304,6 +312,7 @@ def test_copies_that_could_not_be_asked_for_are_asked_for_by_the_next_run(server
 
 def test_a_back_fill_takes_up_the_copies_that_were_not_had(server: Server, tmp_path: Path) -> None:
     ask_for_copies(server, reply("", "503 Service Unavailable"))
+    list_copies(server)
     server.answer(article_url(IDS[0]).replace("ahel", "aipl"), reply(EXPIRED))
     days = {"since": "2024-01-15", "until": "2024-01-15"}
 
@@ -342,11 +351,42 @@ def test_what_is_known_of_copies_is_not_asked_again(server: Server, tmp_path: Pa
     assert fill() == []
 
 
+def test_what_was_taken_away_is_read_from_a_copy(server: Server, tmp_path: Path) -> None:
+    """Lists of copies say that it was there; they are asked for once, and so is every copy."""
+    ask_for_copies(server)
+    server.answer(article_url(IDS[0]).replace("ahel", "aipl"), reply("gone", "404 Not Found"))
+    live = server.answer(article_url(IDS[1]).replace("ahel", "aipl"), reply(cna_page(IDS[1])))
+    copy = server.answer(
+        f"http://web.archive.org/web/{TAKEN}id_/{article_url(IDS[0])}", reply(cna_page(IDS[0]), **MEMENTO)
+    )
+    names, first = json.loads(cdx(TAKEN))
+    lists = list_copies(server)
+    (there,) = (url for url in lists if "ahel" in url)
+    server.answer(there, reply(json.dumps([names, first, [], ["more"]]), type="application/json"))
+    (more,) = list_copies(server, [names, [*first[:2], live, *first[3:]]], section="ahel", resume="more")
+    lists.append(more)
+    failing = server.answers[lists[0]][:]
+    server.answer(lists[0], reply("", "503 Service Unavailable"))
+
+    def fill() -> list[str]:
+        server.asked.clear()
+        crawl(server, tmp_path, args={"since": "2024-01-15", "until": "2024-01-15"}, REFRESH=False, WAYBACK=True)
+        return [url for url in dict.fromkeys(server.asked) if "web.archive" in url and "robots" not in url]
+
+    assert sorted(fill()) == sorted([*lists, copy])
+    told = account(tmp_path / "archive")
+    assert (told["stored"], told["backfill"]["left"]["addresses"]) == (2, 1)
+    server.answer(lists[0], *failing)
+    assert fill() == [lists[0]]
+    assert account(tmp_path / "archive")["backfill"]["left"]["requests"] == 0
+    assert fill() == []
+
+
 def test_a_back_fill_goes_on_when_all_answers_come_at_once() -> None:
     """Before it looks: then nobody is left to wake it."""
     index = SimpleNamespace(ids=lambda *_: [], endings_below=lambda _: [])
     spider = CnaSpider()
-    spider.crawler = get_crawler(CnaSpider)
+    spider._set_crawler(get_crawler(CnaSpider))
     spider.__dict__["frontier"] = SimpleNamespace(
         taken=set(), covered=[], conditions=lambda _: {}, store=SimpleNamespace(known=index)
     )
