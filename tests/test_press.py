@@ -287,6 +287,18 @@ def test_a_day_and_a_half(world: World, publisher: str, tmp_path: Path) -> None:
     assert played.written == 0
 
 
+@pytest.mark.parametrize(("publisher", "edition"), [("dw", "zh-hant"), ("rfi", "tw")])
+def test_an_edition_is_stored_once_at_its_own_addresses(
+    world: World, publisher: str, edition: str, tmp_path: Path
+) -> None:
+    played = play(Plan(publisher, str(tmp_path), SPEC, 4, arguments=(("edition", edition),)))
+    copies = measure.archived(tmp_path, publisher)
+    found = measure.verdicts(copies, world, publisher, played.log)
+    assert sorted(measure.obtainable(played, world).keys() - found.stored) == []
+    assert (found.wrong, found.twice, len(found.stored) > 10) == ([], [], True)
+    assert {f"/{edition}/" in copy.url for copy in copies} == {True}
+
+
 def test_a_plan_plays_the_same_way_each_time(tmp_path: Path) -> None:
     one, other = (play(plan_of("dw", tmp_path / name, hours=12, quiet=False)).log for name in ("one", "other"))
     assert one == other

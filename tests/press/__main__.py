@@ -26,6 +26,8 @@ from tests.press.world import DAY, PUBLISHERS, Spec, World
 Given, Result = TypeVar("Given"), TypeVar("Result")
 
 FOLDER = Path(os.environ.get("PRESS") or ("/dev/shm/press" if Path("/dev/shm").is_dir() else "/tmp/press"))
+#: Editions that are not the spiders' default.
+OTHERS = (("dw", "zh-hant"), ("rfi", "tw"))
 KILLS = 5
 #: Requests under way at once: one at the publisher, one at the Wayback Machine.
 MOST_LOST = 2
@@ -247,6 +249,34 @@ def side_by_side(do: Callable[[Given], Result], given: Iterable[Given]) -> Itera
         yield from pool.map(do, given)
 
 
+def show_editions(report: Report, spec: Spec) -> None:
+    """Print what becomes of articles in two scripts: each is stored once, in the one that was asked for first."""
+    for first, copies, second in side_by_side(lambda given: in_editions(spec, *given), OTHERS):
+        publisher, edition, world = first.plan.publisher, first.plan.edition, World(spec)
+        report.title(f"{publisher}: a day of edition {edition}, then three hours of the other one in the same archive")
+        wanted = measure.obtainable(first, world)
+        found = measure.verdicts(copies, world, publisher, first.log)
+        missing = sorted(wanted.keys() - found.stored)
+        report.row("recall", share(len(wanted) - len(missing), len(wanted)), missing or ([] if wanted else ["none"]))
+        wrong = [*found.twice, *found.wrong]
+        report.row("precision", share(len(found.stored) - len(wrong), len(found.stored)), wrong)
+        strange = [copy.url for copy in copies if f"/{edition}/" not in copy.url]
+        report.row("stored at the other address", f"{len(strange):8}", strange)
+        after = measure.archived(Path(first.plan.archive), publisher)
+        found = measure.verdicts(after, world, publisher, [*first.log, *second.log])
+        twins = sum(run.account["refused"].get("twin", 0) for run in second.runs)
+        told = f"{len(found.twice):8}, {twins} refused as twins, {len(after) - len(copies)} new"
+        report.row("stored twice", told, [*found.twice, *found.wrong])
+
+
+def in_editions(spec: Spec, publisher: str, edition: str) -> tuple[Played, list[measure.Copy], Played]:
+    """Return a day of an edition, what was archived then, and some hours of the default edition after it."""
+    plan = Plan(publisher, str(FOLDER / f"{publisher}-{edition}"), spec, arguments=(("edition", edition),))
+    first = played_afresh(plan)
+    copies = measure.archived(Path(plan.archive), publisher)
+    return first, copies, play(replace(plan, arguments=(), hours=3, begin=DAY))
+
+
 def show_block(report: Report, spec: Spec, days: int) -> None:
     """Print Show 7: RFI refuses its pages for a week, or for a third of the time if there is less."""
     start = 24 if days < 14 else 72
@@ -298,6 +328,7 @@ def main(words: list[str]) -> int:
     print(f"The press, seed {spec.seed}, from {spec.start}")
     show_month(report, spec, given["DAYS"])
     show_backfill(report, spec)
+    show_editions(report, spec)
     show_block(report, spec, given["DAYS"])
     print(
         f"\n{perf_counter() - began:.0f} s. "

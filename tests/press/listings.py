@@ -27,7 +27,7 @@ from tests.press.world import (
     url_of,
 )
 
-__all__ = ["Window", "listing", "named", "of_section", "windows"]
+__all__ = ["EDITIONS", "Window", "listing", "named", "of_section", "windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ WINDOWS = {
         "https://www.rfi.fr/{edition}/rss": Window("rss", 25),
     },
 }
+#: Scripts in which a publisher has every article, as addresses name them; the first is the spiders' default.
 EDITIONS = {"cna": ("",), "dw": ("zh", "zh-hant"), "rfi": ("cn", "tw")}
 URLSET = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from newsarchive.index import Index
 from newsarchive.post import Unreadable, read
 from newsarchive.store import index_file
-from tests.press.listings import named, of_section, windows
+from tests.press.listings import EDITIONS, named, of_section, windows
 from tests.press.pages import teaser
 from tests.press.play import Played
 from tests.press.server import CDX_LIMIT, CDX_WINDOW, CRAWL_DELAY, FORBIDDEN, Asked, copied, find
@@ -171,8 +171,8 @@ def obtainable(played: Played, world: World) -> dict[str, Piece]:
     """Return the articles that could have been stored: they were named at a run, and their page was there."""
     publisher, found = played.plan.publisher, {}
     listings = windows(world, publisher)
-    edition = {"cna": "", "dw": "/zh-hant/", "rfi": "/tw/"}[publisher]
-    mine = {url: window for url, window in listings.items() if window.name and not (edition and edition in url)}
+    others = {f"/{edition}/" for edition in EDITIONS[publisher]} - {f"/{played.plan.edition}/"}
+    mine = {url: window for url, window in listings.items() if window.name and not any(map(url.__contains__, others))}
     times = answered(played, mine)
     for run in played.runs:
         for url, window in mine.items():

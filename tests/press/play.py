@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.press.listings import EDITIONS
 from tests.press.server import Asked
 from tests.press.world import Spec
 
@@ -47,6 +48,11 @@ class Plan:
     kill: int = 0
     #: Whether it ends with a run for which the publisher has nothing new.
     quiet: bool = False
+
+    @property
+    def edition(self) -> str:
+        """The script that the crawls ask for."""
+        return dict(self.arguments).get("edition") or EDITIONS[self.publisher][0]
 
 
 @dataclass(slots=True)
