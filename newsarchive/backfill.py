@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 #: Numbers of a day that are asked for before the answers are looked at.
 AHEAD = 8
 #: Endings that say that the publisher is asked no more in this run.
-OVER = frozenset(("budget", "backing-off", "blocked", "crawl-delay", "stopped"))
+OVER = frozenset(("budget", "backing-off", "blocked", "crawl-delay", "robots-unreachable", "stopped"))
 #: Endings of a number that no article has.
 ABSENT = frozenset(("absent", "status-404", "status-410"))
 
