@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from scrapy import Request, Spider
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
@@ -49,6 +50,8 @@ def stray(request: Request, spider: Spider | None) -> str:
     domains = list(getattr(spider, "allowed_domains", []))
     if "copied" in request.meta or purpose(request) == "robots":
         domains.append(COPIES)
+    if purpose(request) in ("listing", "robots"):
+        domains += [urlsplit(listing.url).hostname or "" for listing in getattr(spider, "listings", ())]
     return "" if any(host == domain or host.endswith(f".{domain}") for domain in domains) else "off-site"
 
 

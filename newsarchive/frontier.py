@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from scrapy import Request, signals
 from scrapy.crawler import Crawler
@@ -43,6 +44,11 @@ PATIENCE = timedelta(hours=20)
 MOST_LISTINGS = 10
 #: Captures of an address that are looked at to learn how it behaves.
 REMEMBERED = 50
+#: How listings fail at hosts that do not want to be asked, or not now.
+REFUSED = (
+    *("status-401", "status-403", "status-429", "challenge", "consent", "robots", "robots-unreachable"),
+    *("blocked", "backing-off", "crawl-delay", "budget"),
+)
 #: What answers the same for long is left alone for half as long as it has, between these.
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(hours=1), timedelta(hours=24)
 
@@ -82,8 +88,9 @@ class Frontier:
         self.taken_over = False
         #: Which times this run has covered, and by what.
         self.covered: list[tuple[str, Span]] = []
-        #: Listings that have been read or have failed.
+        #: Listings that have been read or have failed, and why these did, by address.
         self.listings_ended = 0
+        self.listings_failed: dict[str, str] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -180,6 +187,21 @@ class Frontier:
                 break
             changed = datetime.fromisoformat(row.captured)
         return has_paused(changed, last, datetime.now(UTC))
+
+    def spares(self) -> list[Listing]:
+        """Return the listings to ask in place of those that failed, or for a gap to which they may reach back.
+
+        None at a host that refuses us: it is to be left alone.
+        """
+        recent = any(gap.end > datetime.now(UTC) - YOUNG for gap in self.gaps())
+        refused = {_host(url) for url, reason in self.listings_failed.items() if reason in REFUSED}
+        return [
+            listing
+            for listing in self.spider.asked
+            if listing.spare
+            and _host(listing.url) not in refused
+            and (self.listing_due(listing) if self.listings_failed else recent and not self.asked_lately(listing.url))
+        ]
 
     def last_said(self, url: str) -> datetime | None:
         """Return when an address was last captured with an answer that says something; None if never."""
@@ -333,9 +355,16 @@ class Frontier:
         if page := entry.get("copied"):
             self.postpone(page, "copies") if passing else self.settle(page)
 
-    def listing_ended(self) -> None:
+    def listing_ended(self, url: str, refusal: Refused | None = None) -> None:
         """Count a listing that has been read or has failed."""
         self.listings_ended += 1
+        if refusal:
+            self.listings_failed[url] = refusal.reason
+
+    async def listings_asked(self, number: int) -> None:
+        """Wait until so many listings have been read or have failed."""
+        while self.listings_ended < number:
+            await self.crawler.signals.wait_for(listing_ended)
 
     def own(self) -> dict[str, dict[str, Any]]:
         """Return what this run has taken up and not come to the end of, by its address."""
@@ -346,6 +375,10 @@ class Frontier:
         account = {} if self.taken_over else last_account(self.store.archive, self.spider.name)
         others = {entry["url"]: entry for entry in account.get("unfinished", ()) if entry["url"] not in self.settled}
         return list((others | self.own()).values())
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def has_paused(since: datetime, last: datetime, now: datetime) -> bool:

@@ -38,6 +38,10 @@ class Listing:
     whole: bool = False
     #: The stretch of time in which it names every article, for one that does not change with time.
     covers: Span | None = None
+    #: Whether it is asked only in place of one that fails, or for a gap that others have left.
+    spare: bool = False
+    #: The edition whose articles it names; empty for any.
+    edition: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class PublisherSpider(Spider):
         own = {
             (url := listing.url.replace("{edition}", self.edition)): replace(listing, url=url)
             for listing in self.listings
+            if listing.edition in ("", self.edition)
         }
         named = list(own) if listings is None else listings.split()
         named = self.start_urls or named if listings is None else named
@@ -152,14 +153,16 @@ class PublisherSpider(Spider):
                 yield request
         elif self.asked:
             entries = self.entries
-            listings = [listing for listing in self.asked if self.frontier.listing_due(listing)]
+            listings = [listing for listing in self.asked if not listing.spare and self.frontier.listing_due(listing)]
             for listing in listings:
                 yield self.listing_request(listing)
             for link in self.frontier.left_over():
                 # Of a page that was cut down, the copy is left over.
                 yield self.copies.left(link.url) or self.request(link)
-            while self.frontier.listings_ended < len(listings):
-                await self.crawler.signals.wait_for(listing_ended)
+            await self.frontier.listings_asked(len(listings))
+            for listing in (spares := self.frontier.spares()):
+                yield self.listing_request(listing)
+            await self.frontier.listings_asked(len(listings) + len(spares))
             for link in self.frontier.due_again():
                 yield self.request(link, again=True)
             for gap in self.frontier.gaps():

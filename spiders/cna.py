@@ -53,6 +53,9 @@ from newsarchive.spider import PublisherSpider
 SITE = "https://www.cna.com.tw"
 #: Sections that addresses name. An article's address names any; most copies are of the one that listings name.
 SECTIONS = ("aipl", "aopl", "acn", "afe", "ait", "ahel", "asoc", "aloc", "acul", "aspt", "amov", "firstnews")
+#: Sections that have a page of their newest articles, and those that have a feed.
+LISTS = ("aipl", "aopl", "acn", "aie", "asc", "ait", "ahel", "asoc", "aloc", "acul", "aspt", "amov")
+FEEDS = "politics intworld mainland finance technology lifehealth social local culture sport stars".split()
 CLOSING_DAY = re.compile(r"(?<!\d)\d{6,7}[^\w<]*(?:</[a-z]+>)*</p>")
 #: A day in the calendar of the Republic of China, wherever it stands: ``1120823（18:20更新）``.
 ROC_DAY = re.compile(r"(?<!\d)(\d{2,3})(\d{2})(\d{2})(?!\d)")
@@ -109,6 +112,9 @@ class CnaSpider(PublisherSpider):
         Listing(f"{SITE}/GoogleNewsSitemap_fromRemote_cfp.xml", whole=True),
         Listing(f"{SITE}/sitemap_fromRemote_cfp.xml"),
         Listing(f"{SITE}/list/aall.aspx"),
+        Listing(f"{SITE}/atomfeed_cfp.xml", spare=True),
+        *(Listing(f"{SITE}/list/{section}.aspx", spare=True) for section in LISTS),
+        *(Listing(f"https://feeds.feedburner.com/rsscna/{feed}", spare=True) for feed in FEEDS),
     )
     # Round-ups and features have numbers of their own, from 5001 on; what has one from 3001 on is rare.
     series = (

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from html import escape
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from lxml import etree
 from lxml.etree import _Element as Element
@@ -75,6 +75,12 @@ BEGUN = timedelta(days=7)
 WITNESSES = 3
 
 SITE = "https://www.dw.com"
+#: Sections that have a page of their newest articles; both editions have the same numbers.
+SECTIONS = (
+    *("在线报导/s-9058", "政治/s-1681", "经济/s-1682", "文化/s-1683", "科技创新/s-1686", "中国/s-68398488"),
+    *("台湾/s-68398524", "香港/s-68820324", "亚洲/s-68398536", "欧洲/s-68398532", "德国/s-68398523"),
+    *("人权/s-68398577", "气候环境/s-68398593", "法治国家/s-68398589", "新闻自由/s-68398580"),
+)
 TWEET = "https://twitter.com/i/status/"
 TOPIC = re.compile(r"/t-\d+$")
 #: ``/image/62170494_303.jpg``; until 2015 also ``/image/0,,17456545_303,00.jpg``.
@@ -299,6 +305,8 @@ class DwSpider(PublisherSpider):
     listings = (
         Listing(f"{SITE}/{{edition}}/news-sitemap.xml", whole=True),
         Listing("https://rss.dw.com/rdf/rss-chi-all", whole=True),
+        Listing("https://rss.dw.com/xml/rss-chi-all", spare=True),
+        *(Listing(f"{SITE}/{{edition}}/{quote(section)}", spare=True) for section in SECTIONS),
     )
     article_url = re.compile(
         r"(?ai)^https?://(?:(?:www|m|amp)\.)?dw(?:-world)?\.(?:com|de)(?::80|:443)?/+"

@@ -70,6 +70,11 @@ NAMERS = "|".join(
     for name in "tag tags 关键词 關鍵詞 author authors auteur auteurs 作者 sitemaps _ws".split()
     for part in dict.fromkeys((name, percent_encoded(name)))
 )
+#: The sections that each edition has a page of.
+SECTIONS = {
+    "cn": "政治 中国 国际 法国 欧洲 亚洲 中东 非洲 港澳台 社会 体育",
+    "tw": "政治 中國 港澳台 法國 歐洲 美洲 非洲 中東 亞洲 人權 經貿 社會 生態 科技與文化",
+}
 #: The publisher's own names, where one of them signs instead of a person.
 PUBLISHER = ("RFI", "法广", "法廣", "法国国际广播电台", "法國國際廣播電台", "Radio France Internationale")
 
@@ -170,6 +175,11 @@ class RfiSpider(PublisherSpider):
     listings = (
         Listing("https://www.rfi.fr/sitemaps/{edition}/news.xml", whole=True),
         Listing("https://www.rfi.fr/{edition}/rss", whole=True),
+        *(
+            Listing(f"https://www.rfi.fr/{edition}/{percent_encoded(section)}/", spare=True, edition=edition)
+            for edition, sections in SECTIONS.items()
+            for section in sections.split()
+        ),
     )
     article_url = re.compile(
         r"(?ai)^https?://(?:(?P<host>www|amp|m|[a-z]{2}|trad\.cn|(?:www\.)?chinese)\.)?rfi\.fr(?::80|:443)?/+"

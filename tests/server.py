@@ -32,6 +32,7 @@ from twisted.internet import defer
 from twisted.internet.error import DNSLookupError
 
 from newsarchive.copies import Copies
+from newsarchive.listing import Listing
 from newsarchive.run import article_ended, listing_ended
 from newsarchive.wayback import Copy
 from spiders.cna import CnaSpider
@@ -203,7 +204,8 @@ class LocalSpider(CnaSpider):
     """Reads CNA from listings of the tests: the real ones are asked for by https, for which no proxy can speak."""
 
     name = "cna"
-    start_urls = os.environ.get("CRAWL_LISTINGS", "").split()
+    listings = tuple(Listing(url, spare=True) for url in os.environ.get("CRAWL_SPARES", "").split())
+    start_urls = os.environ.get("CRAWL_LISTINGS", "").split() + [listing.url for listing in listings]
 
     def number_url(self, id: str) -> str:
         return super().number_url(id).replace("https:", "http:")
@@ -265,13 +267,14 @@ def crawl(
     folder: Path,
     *only: str,
     listings: tuple[str, ...] = (),
+    spares: tuple[str, ...] = (),
     publisher: str = "cna",
     args: Mapping[str, str] = MappingProxyType({}),
     **settings: object,
 ) -> Crawl:
     """Crawl the addresses ``only``, or the ``listings`` instead of the publisher's, and say what came of it.
 
-    ``args`` are further arguments of the spider.
+    ``spares`` are listings to ask in place of those; ``args`` are further arguments of the spider.
     """
     archive = Path(str(settings.pop("ARCHIVE_DIR", folder / "archive")))
     settings = {
@@ -305,6 +308,7 @@ def crawl(
         "PYTHONPATH": str(Path(__file__).parent),
         "CRAWL_REPORT": str(report),
         "CRAWL_LISTINGS": " ".join(listings),
+        "CRAWL_SPARES": " ".join(spares),
         "PYTHONWARNINGS": "default",
     }
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)

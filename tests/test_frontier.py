@@ -82,6 +82,49 @@ def test_a_run_with_nothing_new_asks_for_the_listings_only(server: Server, tmp_p
     assert account(first.archive)["scheduled"] == 0
 
 
+SPARE = "http://www.cna.com.tw/list/ahel.aspx"
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        (listing(IDS[0]), False),
+        (reply("busy", "503 Service Unavailable"), True),
+        (reply("<urlset/>", type="text/xml"), True),
+        # Who does not want to be asked is not asked for more.
+        (reply("no", "403 Forbidden"), False),
+        (reply("slowly", "429 Too Many Requests"), False),
+    ],
+)
+def test_in_place_of_a_listing_that_fails_others_are_asked(
+    server: Server, tmp_path: Path, answer: bytes, asked: bool
+) -> None:
+    server.answer(LISTING, answer)
+    server.answer(SPARE, reply(f"<html><body><a href='{article_url(IDS[1])}'>x</a></body></html>"))
+    done = crawl(server, tmp_path, listings=(LISTING,), spares=(SPARE,), REFRESH=False, BACKOFF_MAX=0)
+    assert (SPARE in server.asked, article_url(IDS[1]) in server.asked) == (asked, asked)
+    assert [told["url"] for told in account(done.archive)["listings"]] == [LISTING, *([SPARE] if asked else [])]
+
+
+def test_a_gap_lets_spare_listings_be_asked_now_and_then(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    gap, old = Span(now - timedelta(days=2), now - timedelta(days=1)), Span(now - timedelta(90), now - timedelta(80))
+    frontier = Frontier(get_crawler(CnaSpider, {"ARCHIVE_DIR": tmp_path}))
+    frontier.crawler.spider = spider = CnaSpider()
+    spares = [listing for listing in spider.asked if listing.spare]
+    for gaps, last, found in (
+        ([], None, []),
+        ([old], None, []),
+        ([gap], None, spares),
+        ([gap], now - timedelta(hours=1), []),
+        ([gap], now - timedelta(days=1), spares),
+    ):
+        frontier.gaps = lambda gaps=gaps: gaps  # type: ignore[method-assign,misc]
+        frontier.last_said = lambda url, last=last: last  # type: ignore[method-assign,misc]
+        assert frontier.spares() == found
+    assert len(spares) > 20
+
+
 def test_other_addresses_of_an_article_are_not_asked_for(server: Server, tmp_path: Path) -> None:
     run(server, tmp_path)
     others = "".join(

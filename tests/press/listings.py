@@ -24,6 +24,7 @@ from tests.press.world import (
     Piece,
     State,
     World,
+    traditional,
     url_of,
 )
 
@@ -244,33 +245,43 @@ def _feedburner(world: World, url: str, time: float) -> tuple[str, str] | None:
 def of_section(
     world: World, publisher: str, section: str, time: float, count: int, name: str
 ) -> list[tuple[Piece, State]]:
-    """Return the newest articles of a section, and the states they are in."""
+    """Return the newest articles of a section, or of all for one without a name, and the states they are in."""
     pieces = named(world, publisher, Window(name, 800), time)
     shown = ((piece, piece.state(time)) for piece in pieces)
-    return [(piece, state) for piece, state in shown if state.section == section][:count]
+    return [(piece, state) for piece, state in shown if section in ("", state.section)][:count]
 
 
 def _section(world: World, url: str, time: float) -> tuple[str, str] | None:
     """Return a page that names the newest articles of a section."""
     found = None
     if match := re.fullmatch(r"https://www\.cna\.com\.tw/list/(\w+)\.aspx", url):
-        if match[1] in CNA_SECTIONS:
-            shown = of_section(world, "cna", match[1], time, 20, "list")
-            found = _cna_list(CNA_SECTIONS[match[1]][0], shown)
-    elif match := re.fullmatch(r"https://www\.dw\.com/zh/[^/]+/s-(\d+)", url):
-        name = next((name for name, number in DW_SECTIONS.items() if number == int(match[1])), None)
-        found = name and _links(name, "dw", of_section(world, "dw", name, time, 40, "section"))
-    elif url.startswith("https://www.rfi.fr/"):
-        name = next((name for name in RFI_SECTIONS if url == f"https://www.rfi.fr/cn/{quote(name)}/"), None)
-        found = name and _links(name, "rfi", of_section(world, "rfi", name, time, 20, "section"))
+        # Two lists share the code that is in the addresses of their articles.
+        code = {"aie": "afe", "asc": "afe"}.get(match[1], match[1])
+        if code in CNA_SECTIONS:
+            shown = of_section(world, "cna", code, time, 20, "list")
+            found = _cna_list(CNA_SECTIONS[code][0], shown)
+    elif match := re.fullmatch(r"https://www\.dw\.com/(zh|zh-hant)/[^/]+/s-(\d+)", url):
+        name = next((name for name, number in DW_SECTIONS.items() if number == int(match[2])), "")
+        found = _links(name, _in_edition(match[1], of_section(world, "dw", name, time, 40, "section")))
+    elif match := re.fullmatch(r"https://www\.rfi\.fr/(cn|tw)/([^/]+)/", url):
+        names = {quote(name): name for name in RFI_SECTIONS} | {quote(traditional(name)): name for name in RFI_SECTIONS}
+        name = names.get(match[2], "")
+        found = _links(name, _in_edition(match[1], of_section(world, "rfi", name, time, 20, "section")))
     return (found, "text/html; charset=utf-8") if found else None
 
 
-def _links(name: str, publisher: str, shown: Iterable[tuple[Piece, State]]) -> str:
+def _in_edition(edition: str, shown: list[tuple[Piece, State]]) -> list[tuple[Piece, State]]:
+    """Return articles as an edition has them."""
+    if edition not in ("tw", "zh-hant"):
+        return shown
+    return [(piece.twin, piece.twin.states[piece.states.index(state)]) for piece, state in shown]
+
+
+def _links(name: str, shown: Iterable[tuple[Piece, State]]) -> str:
     links = [
-        f'<div class="article__title"><a data-article-item-link href="{url_of(publisher, state.path)}">'
+        f'<div class="article__title"><a data-article-item-link href="{url_of(piece.publisher, state.path)}">'
         f"{escape(state.title)}</a></div>\n"
-        for _, state in shown
+        for piece, state in shown
     ]
     return (
         f'<!DOCTYPE html>\n<html lang="zh"><head><meta charset="utf-8"><title>{name}</title></head>'
