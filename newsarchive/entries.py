@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Entries"]
 
-#: Endings of a page that are ours, not the publisher's: the next run asks for it.
-OURS = ("stopped", "exception", "capture", "clock", "budget")
+#: How pages end that the publisher does not give us, for now; the other passing endings are of our own making.
+KEPT_OUT = PASSING - {"stopped", "exception", "capture", "clock", "budget", "partial"}
 
 
 class Entries:
@@ -69,13 +69,13 @@ class Entries:
         while not self.awaited.isdisjoint(self.told):
             await self.spider.crawler.signals.wait_for(article_ended)
         left = {self.spider.key(url): entry for url, entry in self.spider.frontier.unfinished.items()}
-        for key in self.told.keys() & left.keys() if not self.stopped else ():
-            if left[key]["reason"] in PASSING and left[key]["reason"] not in OURS:
-                link, feed = self.told[key]
-                if response := self.response(left[key]["url"], link, feed):
-                    async for article in self.spider.parse(response):
-                        assert isinstance(article, Article), "an entry leads nowhere"
-                        yield article
+        for key, (link, feed) in self.told.items() if not self.stopped else ():
+            if left.get(key, {}).get("reason") not in KEPT_OUT:
+                continue
+            if response := self.response(left[key]["url"], link, feed):
+                async for article in self.spider.parse(response):
+                    assert isinstance(article, Article), "an entry leads nowhere"
+                    yield article
 
     def response(self, url: str, link: Link, feed: Capture) -> Response | None:
         """Return what a feed says of an article, kept, for the spider to read; None if it said so before."""
