@@ -46,7 +46,7 @@ _STRETCH = 4096
 def refuse_unreadable(response: Response) -> None:
     """Raise Refused for a response that must not reach a parser."""
     body = response.body
-    if not body.strip():
+    if not body or body.isspace():
         raise Refused("empty", "the response has no body")
     if len(body) > MAX_SIZE:
         raise Refused("too-large", f"{len(body)} bytes")
@@ -108,18 +108,19 @@ def _tag_end(body: bytes, start: int, begin: int, stop: int) -> int:
     """Return a position between ``begin`` and ``stop`` that is surely outside of a tag, as ``start`` is; 0 if unsure.
 
     After ``">`` no tag is open, however it began, unless the quotation mark comes where a value
-    begins, or all of it stands in a value in single quotes.
+    begins, or all of it stands in a value in single quotes. So it is with ``'>``.
     """
-    end = body.rfind(b'">', begin, stop)
-    for _ in range(4):
-        if end <= begin:
-            break
-        if body[end - 1] not in b"= \t\r\n\f":
-            quote = body.rfind(b"'", start, end)
-            before = body[max(start, quote - 32) : max(quote, 0)].rstrip()
-            if quote < 0 or (before and not before.endswith(b"=")):
-                return end + 2
-        end = body.rfind(b'">', begin, end)
+    for quote, other in (b'"', b"'"), (b"'", b'"'):
+        end = body.rfind(quote + b">", begin, stop)
+        for _ in range(4):
+            if end <= begin:
+                break
+            if body[end - 1] not in b"= \t\r\n\f":
+                within = body.rfind(other, start, end)
+                before = body[max(start, within - 32) : max(within, 0)].rstrip()
+                if within < 0 or (before and not before.endswith(b"=")):
+                    return end + 2
+            end = body.rfind(quote + b">", begin, end)
     return 0
 
 
