@@ -125,6 +125,7 @@ class Deal:
                 position = found.end
                 if publisher := self._publisher(own, found):
                     yield publisher, found, capture_of(name, found) if own else None
+                del found
             self.progress(file.stat().st_size - position)
             if own and len(self.damage) == damaged and not (self.since or self.until):
                 self.finished.append(file)
@@ -201,6 +202,8 @@ class DealtStart:
                     assert isinstance(article, Article), "a replay asks for nothing"
                     await self.room.acquire()
                     yield article
+            # The next page then takes the memory of this one, which the processor still has at hand.
+            del served, response
         # The engine ends the crawl when there is no more to start, whatever the pipelines do.
         for _ in range(AHEAD):
             await self.room.acquire()

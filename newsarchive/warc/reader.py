@@ -108,6 +108,8 @@ def read(file: Path, start: int = 0, *, find: Find | None = None, limit: int = L
                 continue
             if served:
                 yield served
+            # Where the caller has let go of it, too, the next takes its memory.
+            del served
 
 
 def at(file: Path, offset: int, *, find: Find | None = None, limit: int = LIMIT) -> Served:
