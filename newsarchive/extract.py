@@ -61,7 +61,8 @@ Json = dict[str, Any]
 Facts = dict[str, list[str]]
 
 # White space that holds a line break or a tab is layout of the source; a run of plain spaces may be the newsroom's.
-LAYOUT_SPACE = re.compile(r"(?<! ) *+[\t\n\f\r][ \t\n\f\r]*+")
+# Each way to begin is a character of its own, for which Python searches fastest.
+LAYOUT_SPACE = re.compile(r"(?:\t|\n|\f|\r| (?<!  ) *+[\t\n\f\r])[ \t\n\f\r]*+")
 # XML 1.0 and HTML know no such characters in text; publishers' pages hold them all the same.
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 #: Browsers read on after these wherever they stand, libxml2 does not.

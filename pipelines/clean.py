@@ -54,8 +54,9 @@ MAX_DEPTH = 200
 END = b"<wbr data-end>"
 
 # What mirrors of feeds add to every text, and what they write where a picture is missing.
+MIRROR = "获取更多RSS："
 MIRROR_FOOTER = re.compile(
-    r"(?<! )(?: *+<br>)? *+<hr> *<div> *获取更多RSS：(?: |<br>|<a href=\"https?://feedx\.[a-z]+/?\">[^<>]*</a>)*+</div>\Z"
+    rf"(?<! )(?: *+<br>)? *+<hr> *<div> *{MIRROR}(?: |<br>|<a href=\"https?://feedx\.[a-z]+/?\">[^<>]*</a>)*+</div>\Z"
 )
 MIRROR_ARRAY = re.compile(r"(\A|</(?:div|p|i)>) *+Array(?= *+<)")
 #: What lxml finds in attributes, and does not take back.
@@ -170,7 +171,7 @@ def without_mirror(body: str) -> str:
 
     Only where its footer is, the word is the mirror's.
     """
-    rest = MIRROR_FOOTER.sub("", body)
+    rest = MIRROR_FOOTER.sub("", body) if MIRROR in body else body
     return body if rest == body else without_mirror(MIRROR_ARRAY.sub(r"\1", rest).strip())
 
 
