@@ -87,7 +87,7 @@ RULES = Rules(
     drop=(
         ".insertGroup, .moreArticle, .articlekeywordGroup, .bottomBox, .SubscriptionInner, .gmailNews, .hiddenCont,"
         " .dic-icon, .dictionary-box, .dictionary-title, .news-dic-text, .news-dic-all, .articleADbox, .BtnShareGroup,"
-        " .bottomArticleBanner, .infogram-embed ~ div"
+        " .bottomArticleBanner, div.infogram-embed ~ div"
     ),
     unwrap=(
         ".youtubeBox, .youtube, .picinfo, .outerMedia, .myCustom, .book, .book-title, .book-content, .dictionary,"

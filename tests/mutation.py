@@ -70,7 +70,7 @@ def steps(css: str) -> Iterator[str]:
 def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list[str]]:
     """Return the paths of the elements that each selector finds, step by step, when a page is read."""
     found: dict[str, list[str]] = {}
-    plain = extract.select
+    plain = extract._matching
     module = import_module(type(spider).__module__)
     roots: list[Element] = []
 
@@ -86,7 +86,7 @@ def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list
         for css in filter(None, (rules.drop, rules.figure, rules.embed, rules.unwrap)):
             recording(container, css)
 
-    def recording(node: Element, css: str, axis: str = "descendant-or-self") -> list[Element]:
+    def recording(node: Element, css: str, axis: str = "descendant-or-self") -> Iterator[Element]:
         for part in (step for listed in css.split(",") for step in steps(listed.strip())):
             for element in plain(node, part, axis):
                 tree = element.getroottree()
@@ -99,10 +99,10 @@ def selectors(spider: PublisherSpider, response: HtmlResponse) -> dict[str, list
         return plain(node, css, axis)
 
     patches = [
-        patch.object(place, "select", recording) for place in (extract, body, module) if hasattr(place, "select")
+        patch.object(extract, "_matching", recording),
+        patch.object(module, "tree", parsing),
+        patch.object(body._Reader, "__init__", reading),
     ]
-    patches.append(patch.object(module, "tree", parsing))
-    patches.append(patch.object(body._Reader, "__init__", reading))
     for one in patches:
         one.start()
     try:

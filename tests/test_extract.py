@@ -7,6 +7,7 @@ from lxml.etree import _Element as Element
 
 from newsarchive.article import Drift, Refused
 from newsarchive.extract import (
+    _compiled,
     canonical,
     check_pictures,
     day,
@@ -84,6 +85,24 @@ def test_elements_are_found_by_selector() -> None:
     assert [text(found) for found in select(one(root, "div"), "p", axis="child")] == ["1", "2"]
     with pytest.raises(Drift, match=r"no em\.x"):
         one(root, "em.x")
+
+
+@pytest.mark.parametrize("css", ["p", "div", "div.a", "div.b-c", "div#a", "div.é", "section.a", "body.a", "script#s"])
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div class=a id=a>1<div class='b-c a'>2<div class=' x\ta\ny b-c '>3</div></div></div>",
+        "<body class='a b'><section class=a><p>1<p class=a>2</section>",
+        "<div class='a\xa0x'>1</div><div class='A'>2</div><div class='aa'>3</div><div class='a\fx'>4</div>",
+        "<div id='a '>1</div><div id=A>2</div><DIV ID=a CLASS=é>3</DIV><div class>4</div><script id=s></script>",
+    ],
+)
+def test_elements_are_found_as_xpath_finds_them(css: str, html: str) -> None:
+    root = page(html)
+    for node in root.iter():
+        found = _compiled(css, "descendant-or-self")(node)
+        assert select(node, css) == found
+        assert first(node, css) is (found[0] if found else None)
 
 
 def test_text_is_tidied_and_keeps_the_newsrooms_spaces() -> None:
