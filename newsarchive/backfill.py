@@ -68,6 +68,8 @@ class BackFill:
         self.answered = asyncio.Event()
         #: Keys of articles whose pages are known to be cut down.
         self.cut: set[str] = set()
+        #: Ids that no page has: an article's that was taken away, or nobody's.
+        self.absent: set[str] = set()
         #: Days whose numbers this run has asked for: several gaps may lie in one.
         self.tried: set[date] = set()
         #: Days that have not been begun, and series that have been and are not complete.
@@ -84,6 +86,9 @@ class BackFill:
         for listing in self.spider.archives(span):
             if not (patient and self.frontier.asked_lately(listing.url)):
                 yield self.spider.listing_request(listing, within=span)
+        if not patient:
+            async for request in self.spider.copies.below(self.spider.copied_below(span)):
+                yield request
         days = [day for day in self.days(span) if day not in self.tried] if self.spider.series else []
         self.tried.update(days)
         for number, day in enumerate(days, 1):
@@ -99,10 +104,8 @@ class BackFill:
             left = self.account()
             told = (self.spider.name, day, number, len(days), left["requests"], left["hours"] or 0)
             logger.info("%s: %s: day %d of %d, some %d requests left, %.1f hours", *told)
-        if not patient:
-            for beginning in self.spider.copied_below(span):
-                for request in self.spider.copies.below(beginning):
-                    yield request
+        for request in self.spider.copies.of_absent(self.absent):
+            yield request
 
     def days(self, span: Span) -> Iterator[date]:
         """Yield the publisher's days that a stretch touches and that are over."""
@@ -166,7 +169,9 @@ class BackFill:
                 found.add(number)
             elif captured >= over:
                 missing.add(number)
-        self.spider.copies.absent.update(series.id_of(day, number) for number in missing - found)
+        self.absent.update(series.id_of(day, number) for number in missing - found)
+        copied = (series.number_of(day, id) for id in self.spider.copies.known)
+        named.update(number for number in copied if number is not None)
         return DaySeries(day, series, found=found, missing=missing - found, named=named - found)
 
     def ended(self, url: str, refusal: Refused | None = None, **_: Any) -> None:
@@ -175,7 +180,7 @@ class BackFill:
             series, number = asked
             series.tell(number, ending := _ending(refusal))
             if ending == "missing":
-                self.spider.copies.absent.add(series.series.id_of(series.day, number))
+                self.absent.add(series.series.id_of(series.day, number))
             if refusal and refusal.reason in OVER:
                 self.over = str(refusal)
             self.answered.set()

@@ -4,8 +4,9 @@ The copy is captured under the address at which the Wayback Machine has it: that
 where the text is from. The article keeps its own address and times.
 """
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,14 @@ class Copies:
     def __init__(self, spider: "PublisherSpider") -> None:
         self.spider = spider
         self.enabled = spider.settings.getbool("WAYBACK")
-        #: Ids that no page has, as far as the run knows: it has never been there, or was taken away.
-        self.absent: set[str] = set()
-        #: Lists of copies that are to be had.
+        #: Copies by the id of their article, as lists name them.
+        self.known: dict[str, list[Copy]] = {}
+        #: Lists that are to be asked for, each by how addresses begin and where it goes on; those that are under way;
+        #: and those that this run has not had.
+        self.due: list[tuple[str, str]] = []
+        self.under_way: set[str] = set()
         self.lists: set[str] = set()
+        self.answered = asyncio.Event()
 
     def instead_of(self, response: Response, refusal: Refused) -> Iterator[Request]:
         """Yield what to ask for instead of a page that was cut down, or of a copy that was refused."""
@@ -66,13 +71,18 @@ class Copies:
                 return None
             page = self.captured(cut) or Response(url)
         question = self.question(url, page)
-        told = next((row for row in known.captures_of(question.url) if row.ending == "copies"), None)
-        listed = None if told is None or self.spider.frontier.refresh else self.captured(told)
-        try:
-            copies = read_cdx(listed.body)[0] if listed else None
-        except Refused:
-            copies = None
-        return question if copies is None else self.untried(self.chosen(copies, url), url)
+        told = self.told(question)
+        return self.untried(self.chosen(read_cdx(told)[0], url), url) if told else question
+
+    def told(self, question: Request) -> bytes:
+        """Return what the archive holds as the answer to a question; empty if there is none that can be read."""
+        rows = self.spider.frontier.store.known.captures_of(question.url)
+        row = next((row for row in rows if row.ending == "copies"), None)
+        answer = self.captured(row) if row and not self.spider.frontier.refresh else None
+        with suppress(Refused):
+            if answer and read_cdx(answer.body, resumed=question.meta.get("resume", "")):
+                return answer.body
+        return b""
 
     def captured(self, row: Row) -> Response | None:
         """Return what was answered when an address was captured; None if the capture is damaged."""
@@ -111,47 +121,69 @@ class Copies:
             self.spider.frontier.settle(url)
         yield from self.next(self.chosen(copies, url), url)
 
-    def below(self, beginning: str, resume: str = "") -> Iterator[Request]:
-        """Yield what to ask for to have what was taken away of all that has an address with some beginning.
+    async def below(self, beginnings: Iterable[str]) -> AsyncIterator[Request]:
+        """Yield what tells which copies there are of all that has an address with some beginning, and wait for it.
 
-        That is which copies there are, then the copies. Where the archive has been told, it is not asked again;
-        ``resume`` is what the list so far ended with.
+        Where the archive has been told, it is not asked again.
         """
-        meta = {"kind": "copies", "copied": beginning, "resume": resume}
-        url = self.listing(beginning, match="prefix", collapse="urlkey", resume=resume)
-        request = Request(url, self.listed, errback=self.not_listed, priority=1, meta=meta)
-        rows = self.spider.frontier.store.known.captures_of(request.url) if self.enabled else []
-        told = next((row for row in rows if row.ending == "copies"), None)
-        listed = self.captured(told) if told else None
-        if listed:
-            yield from self.listed(listed.replace(request=request))
-        elif self.enabled:
-            self.lists.add(request.url)
-            yield request
-
-    def listed(self, response: Response) -> Iterator[Request]:
-        """Yield requests for the copies of articles that have no page, and for the rest of the list."""
-        assert response.request
-        beginning, resume = response.request.meta["copied"], response.request.meta["resume"]
-        try:
-            copies, following = read_cdx(response.body, resumed=resume)
-        except Refused as refusal:
-            self.count(beginning, refusal)
+        if not self.enabled:
             return
-        self.lists.discard(response.request.url)
-        for copy in copies:
-            id = self.spider.key(copy.original)
-            if id in self.absent:
-                # It may be listed in other sections, too.
-                self.absent.remove(id)
-                if request := self.untried([copy], self.spider.number_url(id)):
+        self.due.extend((beginning, "") for beginning in beginnings)
+        while self.due or self.under_way:
+            while self.due:
+                request = self.list_below(*self.due.pop(0))
+                if body := self.told(request):
+                    self.read(request, body)
+                else:
+                    self.lists.add(request.url)
+                    self.under_way.add(request.url)
                     yield request
-        if following:
-            yield from self.below(beginning, following)
+            if self.under_way:
+                self.answered.clear()
+                await self.answered.wait()
+
+    def list_below(self, beginning: str, resume: str) -> Request:
+        """Return the request for a list of copies, which goes on where ``resume`` says that the last one ended."""
+        url = self.listing(beginning, match="prefix", collapse="urlkey", resume=resume)
+        meta = {"kind": "copies", "copied": beginning, "resume": resume}
+        return Request(url, self.listed, errback=self.not_listed, priority=1, meta=meta, dont_filter=True)
+
+    def listed(self, response: Response) -> None:
+        """Read a list of copies; count one that cannot be read."""
+        assert response.request
+        try:
+            self.read(response.request, response.body)
+        except Refused as refusal:
+            self.count(response.request.meta["copied"], refusal)
+        self.ended(response.request)
 
     def not_listed(self, failure: Failure) -> None:
         """Count a list that could not be had; the next back-fill asks again."""
-        self.count(vars(failure)["request"].meta["copied"], refusal_of(failure))
+        request = vars(failure)["request"]
+        self.count(request.meta["copied"], refusal_of(failure))
+        self.ended(request)
+
+    def ended(self, request: Request) -> None:
+        """Note that a list has come or failed."""
+        self.under_way.discard(request.url)
+        self.answered.set()
+
+    def read(self, request: Request, body: bytes) -> None:
+        """Take over the copies in a list, and note what it goes on with."""
+        copies, following = read_cdx(body, resumed=request.meta["resume"])
+        for copy in copies:
+            if (id := self.spider.key(copy.original)) != copy.original:
+                self.known.setdefault(id, []).append(copy)
+        self.lists.discard(request.url)
+        if following:
+            self.due.append((request.meta["copied"], following))
+
+    def of_absent(self, ids: Iterable[str]) -> Iterator[Request]:
+        """Yield requests for the copies of articles that have no page of their own."""
+        for id in ids:
+            url = self.spider.number_url(id)
+            if id in self.known and (request := self.untried(self.chosen(self.known[id], url), url)):
+                yield request
 
     def listing(self, url: str, **question: Any) -> str:
         """Return the address that lists the copies of a page, or as a question says it (``cdx_url``)."""

@@ -395,32 +395,34 @@ def test_what_is_known_of_copies_is_not_asked_again(server: Server, tmp_path: Pa
 
 
 def test_what_was_taken_away_is_read_from_a_copy(server: Server, tmp_path: Path) -> None:
-    """Lists of copies say that it was there; they are asked for once, and so is every copy."""
-    ask_for_copies(server)
-    server.answer(article_url(IDS[0]).replace("ahel", "aipl"), reply("gone", "404 Not Found"))
-    live = server.answer(article_url(IDS[1]).replace("ahel", "aipl"), reply(cna_page(IDS[1])))
-    copy = server.answer(
-        f"http://web.archive.org/web/{TAKEN}id_/{article_url(IDS[0])}", reply(cna_page(IDS[0]), **MEMENTO)
-    )
-    names, first = json.loads(cdx(TAKEN))
+    """Lists of copies say what was there; they are asked for once, and so is every copy, and every number around."""
+    high = "202401150290"
+    aliased = {id: article_url(id).replace("ahel", "aipl") for id in (*IDS, high)}
+    server.answer(aliased[IDS[1]], reply(cna_page(IDS[1])))
+    copies = []
+    for id in (IDS[0], high):
+        copies.append(f"http://web.archive.org/web/{TAKEN}id_/{aliased[id]}")
+        server.answer(copies[-1], reply(cna_page(id), **MEMENTO))
+    names, row = json.loads(cdx(TAKEN))
+    listed = [[*row[:2], url, *row[3:]] for url in (aliased[IDS[0]], aliased[IDS[1]], aliased[high])]
     lists = list_copies(server)
-    (there,) = (url for url in lists if "ahel" in url)
-    server.answer(there, reply(json.dumps([names, first, [], ["more"]]), type="application/json"))
-    (more,) = list_copies(server, [names, [*first[:2], live, *first[3:]]], section="ahel", resume="more")
-    lists.append(more)
-    failing = server.answers[lists[0]][:]
-    server.answer(lists[0], reply("", "503 Service Unavailable"))
+    list_copies(server, [names, *listed[:2], [], ["more"]], section="ahel")
+    (more,) = list_copies(server, [names, *listed[2:]], section="ahel", resume="more")
+    (failing,) = list_copies(server, section="aipl")
+    server.answer(failing, reply("", "503 Service Unavailable"))
 
     def fill() -> list[str]:
         server.asked.clear()
         crawl(server, tmp_path, args={"since": "2024-01-15", "until": "2024-01-15"}, REFRESH=False, WAYBACK=True)
         return [url for url in dict.fromkeys(server.asked) if "web.archive" in url and "robots" not in url]
 
-    assert sorted(fill()) == sorted([*lists, copy])
+    assert sorted(fill()) == sorted([*lists, more, *copies])
+    assert "202401150376" in articles(server)
     told = account(tmp_path / "archive")
-    assert (told["stored"], told["backfill"]["left"]["addresses"]) == (2, 1)
-    server.answer(lists[0], *failing)
-    assert fill() == [lists[0]]
+    assert (told["stored"], told["backfill"]["left"]["addresses"]) == (3, 1)
+    list_copies(server, section="aipl")
+    assert fill() == [failing]
+    assert articles(server) == Counter()
     assert account(tmp_path / "archive")["backfill"]["left"]["requests"] == 0
     assert fill() == []
 
