@@ -6,7 +6,7 @@ where the text is from. The article keeps its own address and times.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Container, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -178,11 +178,11 @@ class Copies:
         if following:
             self.due.append((request.meta["copied"], following))
 
-    def of_absent(self, ids: Iterable[str]) -> Iterator[Request]:
-        """Yield requests for the copies of articles that have no page of their own."""
-        for id in ids:
+    def of_absent(self, absent: Container[str]) -> Iterator[Request]:
+        """Yield requests for the copies of articles that have no page, as their ids tell."""
+        for id, copies in self.known.items():
             url = self.spider.number_url(id)
-            if id in self.known and (request := self.untried(self.chosen(self.known[id], url), url)):
+            if id in absent and (request := self.untried(self.chosen(copies, url), url)):
                 yield request
 
     def listing(self, url: str, **question: Any) -> str:
