@@ -186,11 +186,15 @@ def backfilled(spec: Spec, publisher: str) -> tuple[Played, list[Played], Played
     # It may take fewer requests than the other: what is known of some articles may tell of others.
     share_of_one = len(measure.of_month(whole, World(whole.plan.spec))) / (KILLS + 1)
     parts: list[Played] = []
-    for number in range(KILLS):
-        after = max(1, int(share_of_one * chance.uniform(0.3, 1)))
-        parts.append(play(replace(plan, kill=after, begin=number * DAY)))
-    parts.append(play(replace(plan, begin=KILLS * DAY)))
-    return whole, parts, play(replace(whole.plan, begin=(len(whole.runs) + 1) * DAY))
+    for number in range(KILLS + 1):
+        after = max(1, int(share_of_one * chance.uniform(0.3, 1))) if number < KILLS else 0
+        parts.append(play(replace(plan, kill=after, begin=day_after(parts[-1]) if parts else 0)))
+    return whole, parts, play(replace(whole.plan, begin=day_after(whole)))
+
+
+def day_after(played: Played) -> float:
+    """Return when the day after the end of a play begins, in seconds after the world's start."""
+    return ((played.end - World(played.plan.spec).start) // DAY + 1) * DAY
 
 
 def show_same(report: Report, whole: Played, parts: list[Played]) -> None:
