@@ -170,7 +170,7 @@ class BackFill:
             elif captured >= over:
                 missing.add(number)
         self.absent.update(series.id_of(day, number) for number in missing - found)
-        copied = (series.number_of(day, id) for id in self.spider.copies.known)
+        copied = (series.number_of(day, id) for id in self.spider.copies.known.get(begins, ()))
         named.update(number for number in copied if number is not None)
         return DaySeries(day, series, found=found, missing=missing - found, named=named - found)
 

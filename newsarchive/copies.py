@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Container, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from scrapy import Request
@@ -18,7 +19,7 @@ from newsarchive.article import Refused
 from newsarchive.extract import canonical, tree
 from newsarchive.failure import refusal_of
 from newsarchive.index.row import Row
-from newsarchive.run import PASSING, asked
+from newsarchive.run import PASSING, asked, first_asked
 from newsarchive.served import as_read
 from newsarchive.warc import WarcError, at
 from newsarchive.wayback import Copy, cdx_url, choose, copy_url, read_cdx
@@ -40,8 +41,8 @@ class Copies:
     def __init__(self, spider: "PublisherSpider") -> None:
         self.spider = spider
         self.enabled = spider.settings.getbool("WAYBACK")
-        #: Copies by the id of their article, as lists name them.
-        self.known: dict[str, list[Copy]] = {}
+        #: Copies by the day and the id of their article, as lists name them; an id begins with the day.
+        self.known: dict[str, dict[str, list[Copy]]] = {}
         #: Lists that are to be asked for, each by how addresses begin and where it goes on; those that are under way;
         #: and those that this run has not had.
         self.due: list[tuple[str, str]] = []
@@ -98,9 +99,14 @@ class Copies:
             told = self.spider.frontier.store.known.address(Request(self.address(copy)).url)
             if told and told.id:
                 return None
-            if not (told and told.ending) or told.ending in PASSING:
+            if not (told and told.ending) or (told.ending in PASSING and not self.is_cut(told.url)):
                 return next(self.next(copies[number:], url))
         return None
+
+    def is_cut(self, url: str) -> bool:
+        """Tell whether a copy broke off at the same place twice: it was taken so."""
+        rows = self.spider.frontier.store.known.captures_of(url, 2)
+        return len(rows) > 1 and len({(row.ending, row.digest) for row in rows} | {("truncated", rows[0].digest)}) == 1
 
     def question(self, url: str, page: Response) -> Request:
         """Return the request for the list of a page's copies."""
@@ -155,7 +161,8 @@ class Copies:
             self.read(response.request, response.body)
         except Refused as refusal:
             self.count(response.request.meta["copied"], refusal)
-        self.ended(response.request)
+        finally:
+            self.ended(response.request)
 
     def not_listed(self, failure: Failure) -> None:
         """Count a list that could not be had; the next back-fill asks again."""
@@ -165,7 +172,7 @@ class Copies:
 
     def ended(self, request: Request) -> None:
         """Note that a list has come or failed."""
-        self.under_way.discard(request.url)
+        self.under_way.discard(first_asked(request))
         self.answered.set()
 
     def read(self, request: Request, body: bytes) -> None:
@@ -173,14 +180,14 @@ class Copies:
         copies, following = read_cdx(body, resumed=request.meta["resume"])
         for copy in copies:
             if (id := self.spider.key(copy.original)) != copy.original:
-                self.known.setdefault(id, []).append(copy)
-        self.lists.discard(request.url)
+                self.known.setdefault(id[:8], {}).setdefault(id, []).append(copy)
+        self.lists.discard(first_asked(request))
         if following:
             self.due.append((request.meta["copied"], following))
 
     def of_absent(self, absent: Container[str]) -> Iterator[Request]:
         """Yield requests for the copies of articles that have no page, as their ids tell."""
-        for id, copies in self.known.items():
+        for id, copies in chain.from_iterable(map(dict.items, self.known.values())):
             url = self.spider.number_url(id)
             if id in absent and (request := self.untried(self.chosen(copies, url), url)):
                 yield request

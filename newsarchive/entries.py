@@ -14,7 +14,7 @@ from scrapy.http import Response, XmlResponse
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture
-from newsarchive.listing import Link
+from newsarchive.listing import Link, read_entry
 from newsarchive.run import PASSING, article_ended, first_asked
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Entries:
 
     def __init__(self, spider: "PublisherSpider") -> None:
         self.spider = spider
-        #: By the article's key: what a feed says of it, and the feed's capture.
-        self.told: dict[str, tuple[Link, Capture]] = {}
+        #: By the article's key: what feeds say of it, with the feeds' captures, newest first.
+        self.told: dict[str, list[tuple[Link, Capture]]] = {}
         #: Keys of articles whose pages have been asked for and have not ended.
         self.awaited: set[str] = set()
         self.stopped = False
@@ -46,9 +46,10 @@ class Entries:
     def note(self, links: Iterable[Link], feed: Capture) -> None:
         """Keep in mind what a feed says of articles."""
         for link in links:
-            key = self.spider.key(link.url)
-            if link.entry and (key not in self.told or self.told[key][1].captured < feed.captured):
-                self.told[key] = link, feed
+            if link.entry:
+                told = self.told.setdefault(self.spider.key(link.url), [])
+                told.append((link, feed))
+                told.sort(key=lambda one: one[1].captured, reverse=True)
 
     def asked(self, request: Request) -> None:
         """Note that a page is asked for."""
@@ -69,13 +70,21 @@ class Entries:
         while not self.awaited.isdisjoint(self.told):
             await self.spider.crawler.signals.wait_for(article_ended)
         left = {self.spider.key(url): entry for url, entry in self.spider.frontier.unfinished.items()}
-        for key, (link, feed) in self.told.items() if not self.stopped else ():
-            if left.get(key, {}).get("reason") not in KEPT_OUT:
+        for key, told in self.told.items() if not self.stopped else ():
+            entry = left.get(key)
+            if not entry or entry["reason"] not in KEPT_OUT or self.is_held(entry["url"]):
                 continue
-            if response := self.response(left[key]["url"], link, feed):
+            # One feed may have no more than the title.
+            best = next((one for one in told if says_enough(one[0].entry)), told[0])
+            if response := self.response(entry["url"], *best):
                 async for article in self.spider.parse(response):
                     assert isinstance(article, Article), "an entry leads nowhere"
                     yield article
+
+    def is_held(self, url: str) -> bool:
+        """Tell whether a page of an article was read before."""
+        seen = self.spider.frontier.seen(url)
+        return bool(seen and seen.last)
 
     def response(self, url: str, link: Link, feed: Capture) -> Response | None:
         """Return what a feed says of an article, kept, for the spider to read; None if it said so before."""
@@ -84,3 +93,12 @@ class Entries:
             return None
         meta = {"kind": "entry", "announced": link.announced, "capture": capture}
         return XmlResponse(url, body=link.entry, encoding="utf-8", request=Request(url, meta=meta))
+
+
+def says_enough(entry: bytes) -> bool:
+    """Tell whether what a feed says of an article can be read as one."""
+    try:
+        told = read_entry(entry)
+    except Refused:
+        return False
+    return bool(told.title and told.summary and told.published)

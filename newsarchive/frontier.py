@@ -254,7 +254,9 @@ class Frontier:
 
     def listed(self, url: str, since: datetime) -> Iterator[tuple[Capture, Served]]:
         """Yield the captures of a listing that could be read: the newest, and the others since a run began."""
-        rows = [row for row in self.store.known.captures_of(url, MOST_LISTINGS) if row.ending == "listing"]
+        # Many in a row may say no more than that nothing has changed.
+        rows = self.store.known.captures_of(url, REMEMBERED + MOST_LISTINGS)
+        rows = [row for row in rows if row.ending == "listing"][:MOST_LISTINGS]
         for number, row in enumerate(rows):
             if number and datetime.fromisoformat(row.captured) < since:
                 return

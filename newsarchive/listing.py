@@ -25,6 +25,8 @@ from newsarchive.page import refuse_long_tag, refuse_unreadable
 
 __all__ = ["Link", "Listing", "Told", "read_entry", "read_listing"]
 
+#: Characters of the tags around a feed's entries; real feeds have some 500.
+MOST_AROUND = 5000
 #: Where a line ends in HTML.
 LINE_END = re.compile(r"<(?:br|/p|/div|/li)\b[^<>]*>", re.IGNORECASE)
 
@@ -86,14 +88,15 @@ class Told:
 def read_entry(body: bytes) -> Told:
     """Return what ``Link.entry`` says; raise Refused ``malformed-listing`` if it is none."""
     refuse_long_tag(body)
-    _xml(body)
     feed = feedparser.parse(body, sanitize_html=False, resolve_relative_uris=False)
     if len(feed.entries) != 1:
         raise Refused("malformed-listing", f"{len(feed.entries)} entries")
     entry = feed.entries[0]
     stated = entry.get("published_parsed") or entry.get("updated_parsed")
-    title, summary = (_words(entry.get(f"{name}_detail") or {}) for name in ("title", "summary"))
-    return Told(entry.get("link") or "", title, _utc(stated), summary)
+    # Some feeds have the text, or its beginning, in place of a summary.
+    summaries = [entry.get("summary_detail") or {}, *entry.get("content", ())]
+    summary = next(filter(None, map(_words, summaries)), "")
+    return Told(entry.get("link") or "", _words(entry.get("title_detail") or {}), _utc(stated), summary)
 
 
 def _words(detail: Mapping[str, str]) -> str:
@@ -145,9 +148,22 @@ def _feed(response: Response, root: etree._Element) -> list[Link]:
 
 
 def _entries(root: etree._Element, expected: int) -> list[bytes]:
-    """Return each entry of a feed in a feed of its own; empty ones if they are not as many as expected."""
+    """Return each entry of a feed in a feed of its own; empty ones if they are not as many as expected.
+
+    So they are where much stands around them, as it would stand around each.
+    """
     found = [element for element in root.iter("{*}item", "{*}entry") if _is_entry(element)]
-    return [_alone(entry) for entry in found] if len(found) == expected else [b""] * expected
+    if len(found) != expected or any(_around(parent) > MOST_AROUND for parent in {one.getparent() for one in found}):
+        return [b""] * expected
+    return [_alone(entry) for entry in found]
+
+
+def _around(parent: etree._Element | None) -> int:
+    """Return about how many characters the tags take that an element stands in, its own with them."""
+    if parent is None:
+        return 0
+    told = [*parent.attrib.items(), *parent.nsmap.items()]
+    return sum(len(str(word)) for pair in told for word in pair) + _around(parent.getparent())
 
 
 def _is_entry(element: etree._Element) -> bool:

@@ -135,8 +135,7 @@ class Manners:
             return remembered(store.known, store.archive, store.publisher, now, manners.believed, manners.unsaid)
 
         def refused_at(url: str) -> datetime | None:
-            rows = Store.of(crawler).known.captures_of(url)
-            row = next((row for row in rows if row.kind != "entry"), None)
+            row = next(iter(Store.of(crawler).known.captures_of(url, 1)), None)
             return datetime.fromisoformat(row.captured) if row and row.ending in REFUSALS else None
 
         manners = cls(crawler.settings, count=crawler.stats.inc_value, recall=recall, refused_at=refused_at)

@@ -179,12 +179,9 @@ class Recovery:
     def keep(self, entry: Entry, content: bytes, drafts: Drafts) -> None:
         """Record an entry, with its post if it has one that is nobody else's."""
         try:
-            if entry.reading:
-                keep(self.index, self.archive, entry, content, drafts)
-                return
+            keep(self.index, self.archive, entry, content, drafts)
         except Refused as refusal:
-            entry = Entry(entry.capture, self.publisher, refusal.reason)
-        self.index.record(entry)
+            self.index.record(Entry(entry.capture, self.publisher, refusal.reason))
 
     def entry(self, name: str, served: Served) -> tuple[Entry, bytes]:
         """Return what the index is to keep of a capture, and the post of its article; empty if it is none."""

@@ -86,6 +86,9 @@ class PublisherSpider(Spider):
         named = list(own) if listings is None else listings.split()
         named = self.start_urls or named if listings is None else named
         self.asked = [] if only else [own.get(url, Listing(url)) for url in named]
+        if listings is not None:
+            # What somebody names is to be asked.
+            self.asked = [replace(listing, spare=False) for listing in self.asked]
         self.start_urls = [listing.url for listing in self.asked]
         self.addresses = [*(addresses.split() if isinstance(addresses, str) else addresses), *only.split()]
         self.past = stretch(since, until, datetime.now(UTC)) if since else None
@@ -146,7 +149,7 @@ class PublisherSpider(Spider):
     async def start(self) -> AsyncIterator[Request | Article]:
         """Ask for every listing, what is left over or due again, what may lie in gaps, and the addresses given.
 
-        At the end come articles whose pages could not be had, as feeds tell of them.
+        Articles whose pages could not be had are yielded as feeds tell of them.
         """
         if self.past:
             async for request in self.backfill.requests(self.past, patient=False):
@@ -165,11 +168,12 @@ class PublisherSpider(Spider):
             await self.frontier.listings_asked(len(listings) + len(spares))
             for link in self.frontier.due_again():
                 yield self.request(link, again=True)
+            # To fill gaps may take hours.
+            async for article in entries.instead():
+                yield article
             for gap in self.frontier.gaps():
                 async for request in self.backfill.requests(gap, patient=True):
                     yield request
-            async for article in entries.instead():
-                yield article
         for url in self.addresses:
             # Scrapy would queue them all at once: the next is asked for when there is nothing else to do.
             if self.crawler.engine.needs_backout():
@@ -293,6 +297,8 @@ class PublisherSpider(Spider):
     def parse_entry(self, response: Response) -> Article:
         """Return as much of an article as its feed tells; raise Refused if that is no text."""
         told = read_entry(response.body)
+        if self.key(response.urljoin(told.url)) != self.key(response.url):
+            raise Refused("malformed-listing", f"the feed's entry is about {told.url}")
         if not told.published:
             raise Refused("no-time", "the feed does not say when it was published")
         if not told.summary:

@@ -297,7 +297,7 @@ class Store:
         Raises OSError if it cannot be kept; the run then stops.
         """
         digest = payload_digest(entry)
-        before = next((row for row in self.known.captures_of(url) if row.kind == "entry"), None)
+        before = self.known.last_entry(url)
         if before and before.digest == digest:
             return None
         try:
@@ -359,12 +359,7 @@ class Store:
         with self.index.transaction(), Drafts() as drafts:
             for job in jobs:
                 try:
-                    recorded = (
-                        keep(self.index, self.archive, job.entry, job.content, drafts)
-                        if job.entry.reading
-                        else self.index.record(job.entry)
-                    )
-                    outcomes.append(recorded)
+                    outcomes.append(keep(self.index, self.archive, job.entry, job.content, drafts))
                 except (OSError, Refused) as error:
                     outcomes.append(error)
             drafts.settle()

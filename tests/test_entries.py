@@ -187,6 +187,20 @@ def test_what_a_killed_run_left_is_completed(server: Server, tmp_path: Path) -> 
     assert (posts(archive), verified(archive)) == (after, "")
 
 
+def test_an_entry_that_says_too_little_is_no_answer_of_the_page(server: Server, tmp_path: Path) -> None:
+    server.answer(FEED, feed(item(summary="")))
+    run(server, tmp_path)
+    server.answer(PAGE, whole_page())
+    server.answer(FEED, feed(item(PAGE.replace("20231114", "20231116"))))
+    assert held(run(server, tmp_path).archive) == {ID: False}
+
+
+def test_of_two_feeds_the_one_that_says_more_counts(server: Server, tmp_path: Path) -> None:
+    other = server.answer(f"{FEED}2", feed(item(summary="")))
+    done = crawl(server, tmp_path, listings=(FEED, other), publisher="rfi", REFRESH=False)
+    assert account(done.archive)["partial"] == {"stored": 1}
+
+
 def test_an_article_that_was_read_stays_as_it_is(server: Server, tmp_path: Path) -> None:
     server.answer(PAGE, whole_page())
     archive = run(server, tmp_path).archive
@@ -194,6 +208,7 @@ def test_an_article_that_was_read_stays_as_it_is(server: Server, tmp_path: Path)
     server.answer(PAGE, FORBIDDEN)
     run(server, tmp_path, REFRESH=True)
     assert (posts(archive), held(archive)) == (before, {ID: False})
+    assert records(archive, "conversion") == []
 
 
 @pytest.mark.parametrize(
@@ -289,6 +304,35 @@ def test_a_summary_is_read_as_text(html: str, text: str) -> None:
     assert "<script" not in article.body
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        f"<item><title>T</title><link>{PAGE}</link><pubDate>{PUBLISHED}</pubDate>"
+        f"<content:encoded xmlns:content='http://purl.org/rss/1.0/modules/content/'>&lt;p>{SUMMARY}</content:encoded></item>",
+        f"<item><title>T&nbsp;</title><link>{PAGE}</link><pubDate>{PUBLISHED}</pubDate>"
+        f"<description>{SUMMARY}&nbsp;</description></item>",
+    ],
+)
+def test_what_some_feeds_have_instead_of_a_summary_is_read(entry: str) -> None:
+    doctype = '<!DOCTYPE rss [<!ENTITY nbsp "&#160;">]>'
+    xml = f"<?xml version='1.0'?>{doctype}<rss version='2.0'><channel>{entry}</channel></rss>"
+    (link,) = read_listing(XmlResponse(FEED, body=xml, encoding="utf-8"))
+    assert read(link.entry).summary.strip() == SUMMARY
+
+
+def test_what_is_said_of_another_article_is_refused() -> None:
+    """Entries that stand in one another, and elements that are none, are counted otherwise by other parsers."""
+    for told in (item(PAGE.replace("20231114", "20231115")), item("https://www.example.com/")):
+        with pytest.raises(Refused, match="the feed's entry is about"):
+            read(f"<rss version='2.0'><channel>{told}</channel></rss>".encode())
+
+
+def test_a_feed_with_much_around_its_entries_is_not_copied_for_each() -> None:
+    xml = f"<rss version='2.0' x='{'x' * 20_000}'><channel>{item() * 300}</channel></rss>"
+    links = read_listing(XmlResponse(FEED, body=xml, encoding="utf-8"))
+    assert (len(links), {link.entry for link in links}) == (300, {b""})
+
+
 def test_an_entry_of_another_shape_is_refused() -> None:
     for body in (b"", b"<html>", b"<rss version='2.0'><channel/></rss>", b"<rss><item/><item/></rss>"):
         with pytest.raises(Refused):
@@ -313,9 +357,9 @@ MOMENT = datetime(2026, 11, 20, 5, 1, 25, tzinfo=UTC)
 OLD, NEW = "https://www.rfi.fr/cn/a/20261120-old", "https://www.rfi.fr/cn/a/20261120-new"
 
 
-def captured(at: int, asked: str, ending: str, target: str = "", **read: Any) -> Entry:
+def captured(at: int, asked: str, ending: str, target: str = "", kind: str = "", **read: Any) -> Entry:
     """Return what is recorded of a capture at an hour; ``read`` is what it reads as."""
-    kind = "entry" if ending == "partial" else "article"
+    kind = kind or ("entry" if ending == "partial" else "article")
     capture = Capture("captures/rfi/a.warc.gz", at, asked, MOMENT + timedelta(hours=at), 200, f"sha1:{at}", kind)
     known = {"url": asked, "title": "a", "published": MOMENT, "fingerprint": f"{at:032x}", **read}
     reading = Reading("rfi", post=f"_posts/rfi/{read['id'][-3:]}.md", **known) if read else None
@@ -337,6 +381,8 @@ FED = captured(1, OLD, "partial", id=OLD)
         # The page names the address as its own, or as that of its twin.
         [FED, captured(2, NEW, "article", id="W1", url=OLD)],
         [FED, captured(2, NEW, "article", id="W1", twin=OLD)],
+        # The address leads to the page.
+        [FED, captured(2, OLD, "redirect", target=NEW), captured(3, NEW, "article", id="W1")],
     ],
 )
 def test_what_a_feed_says_gives_way_whatever_comes_first(tmp_path: Path, recorded: list[Entry]) -> None:
@@ -355,22 +401,29 @@ def test_what_a_feed_says_gives_way_whatever_comes_first(tmp_path: Path, recorde
     assert freed == {"_posts/rfi/old.md"}
 
 
-def test_what_a_feed_says_gives_way_to_the_page_that_its_address_leads_to(tmp_path: Path) -> None:
+def test_what_no_longer_reads_as_an_entry_gives_way_all_the_same(tmp_path: Path) -> None:
     with Index(tmp_path / "index.sqlite") as index:
         index.record(FED, "5e")
-        index.record(captured(2, OLD, "redirect", target=NEW))
-        assert index.record(captured(3, NEW, "article", id="W1")).freed == ("_posts/rfi/old.md",)
-        assert index.find(OLD) == [("rfi", "W1")]
-
-
-def test_what_a_feed_says_gives_way_once_its_address_is_known_to_lead_to_a_page(tmp_path: Path) -> None:
-    with Index(tmp_path / "index.sqlite") as index:
-        index.record(FED, "5e")
-        index.record(captured(2, NEW, "article", id="W1"))
-        index.record(captured(3, OLD, "redirect", target=NEW))
-        assert index.record(captured(4, NEW, "article", id="W1")).freed == ("_posts/rfi/old.md",)
+        index.record(captured(2, OLD, "partial", id=OLD))
+        index.record(captured(1, OLD, "no-text", kind="entry"))
+        assert list(index.check()) == []
+        assert index.record(captured(3, OLD, "article", id="W1")).freed == ("_posts/rfi/old.md",)
         assert [row.id for row in index.articles("rfi")] == ["W1"]
         assert list(index.check()) == []
+
+
+def test_what_a_feed_says_is_no_capture_of_the_address(tmp_path: Path) -> None:
+    with Index(tmp_path / "index.sqlite") as index:
+        index.record(captured(1, OLD, "status-403"))
+        index.record(captured(2, OLD, "partial", id=OLD))
+        index.record(captured(3, OLD, "no-text", kind="entry"))
+        assert [row.ending for row in index.captures_of(OLD)] == ["status-403"]
+        row, last = index.address(OLD), index.last_entry(OLD)
+        assert row
+        assert last
+        assert (row.ending, row.id, last.offset) == ("status-403", OLD, 3)
+        assert index.endings("rfi") == {"status-403": 1}
+        assert [ending for _, ending, _ in index.endings_below(OLD[: OLD.index("20261120")])] == ["status-403"]
 
 
 def test_what_cannot_be_written_leaves_what_the_feed_says(tmp_path: Path) -> None:

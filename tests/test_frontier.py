@@ -20,7 +20,7 @@ from newsarchive.article import Refused
 from newsarchive.backfill import BackFill
 from newsarchive.coverage import Span
 from newsarchive.frontier import Frontier, Seen
-from newsarchive.index import Index
+from newsarchive.index import Entry, Index
 from newsarchive.index.row import Row, as_text
 from newsarchive.listing import Link, Listing
 from newsarchive.wayback import cdx_url
@@ -104,6 +104,24 @@ def test_in_place_of_a_listing_that_fails_others_are_asked(
     done = crawl(server, tmp_path, listings=(LISTING,), spares=(SPARE,), REFRESH=False, BACKOFF_MAX=0)
     assert (SPARE in server.asked, article_url(IDS[1]) in server.asked) == (asked, asked)
     assert [told["url"] for told in account(done.archive)["listings"]] == [LISTING, *([SPARE] if asked else [])]
+
+
+def test_a_spare_listing_that_somebody_names_is_asked() -> None:
+    (listing,) = CnaSpider(listings="https://www.cna.com.tw/list/aipl.aspx").asked
+    assert not listing.spare
+
+
+def test_a_listing_may_be_unchanged_for_long(server: Server, tmp_path: Path) -> None:
+    server.answer(LISTING, listing(*IDS, etag='"1"'))
+    archive = run(server, tmp_path).archive
+    server.answer(LISTING, reply("", "304 Not Modified", content_length=None))
+    with Index(archive / "index.sqlite") as index:
+        first = index.captures_of(LISTING)[0].capture
+        for minute in range(1, 30):
+            later = replace(first, offset=first.offset + minute, status=304, captured=first.captured + timedelta(0, 1))
+            index.record(Entry(later, "cna", "status-304"))
+    assert run(server, tmp_path).status == 0
+    assert account(archive)["listings"] == [{"url": LISTING, "links": 3}]
 
 
 def test_a_gap_lets_spare_listings_be_asked_now_and_then(tmp_path: Path) -> None:
@@ -392,6 +410,18 @@ def test_what_is_known_of_copies_is_not_asked_again(server: Server, tmp_path: Pa
     assert fill() == [copies[2]]
     assert account(tmp_path / "archive")["unfinished"] == []
     assert fill() == []
+
+
+def test_a_copy_that_is_cut_is_asked_for_twice(server: Server, tmp_path: Path) -> None:
+    ask_for_copies(server, reply(cdx(TAKEN), type="application/json"))
+    copy = f"http://web.archive.org/web/{TAKEN}id_/{article_url(IDS[0])}"
+    server.answer(copy, reply(cna_page(IDS[0]).partition("</html>")[0], **MEMENTO))
+    asked = []
+    for _ in range(3):
+        run(server, tmp_path, WAYBACK=True)
+        asked.append(copy in server.asked)
+    assert asked == [True, True, False]
+    assert account(tmp_path / "archive")["unfinished"] == []
 
 
 def test_what_was_taken_away_is_read_from_a_copy(server: Server, tmp_path: Path) -> None:

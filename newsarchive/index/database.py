@@ -103,11 +103,11 @@ ADDRESSES = """WITH RECURSIVE known(url) AS (
 ) SELECT url FROM known ORDER BY url"""
 #: Articles of which only a feed could be read so far, of those at some addresses, or at such as redirect there.
 FED = f"""WITH RECURSIVE known(url) AS (
- VALUES (?3), (?4), (?5)
+ VALUES (?2), (?4), (?5)
  UNION SELECT captures.url FROM known JOIN captures
  ON captures.target = known.url AND captures.target <> '' AND captures.publisher = ?1
 ) SELECT DISTINCT id FROM captures WHERE publisher = ?1 AND {PARTIAL}
- AND (id = ?2 OR url IN (SELECT url FROM known) OR canonical IN (SELECT url FROM known)) ORDER BY id"""
+ AND (id = ?3 OR url IN (SELECT url FROM known) OR canonical IN (SELECT url FROM known)) ORDER BY id"""
 TAKE_BACK = f"""UPDATE captures SET {", ".join(f"{name} = NULL" for name in READING)}, reads = 0,
  first = 0, revision = 0, shown = 0, sha256 = NULL, lies = NULL, outdated = 0
  WHERE publisher = ? AND id = ? AND {PARTIAL}"""
@@ -207,9 +207,13 @@ class Index:
                 f"a post is made of a reading, and {entry.capture.file} has none at {entry.capture.offset}"
             )
         url, reading = entry.capture.url, entry.reading
-        if reading and entry.ending == "partial" and self._page_read(reading, url):
-            entry, sha256 = replace(entry, reading=None), ""
-        elif reading and entry.ending != "partial" and (told := self._told_by_feeds(reading, url)):
+        if reading and entry.ending == "partial":
+            told = []
+            if self._page_read(reading, url):
+                entry, sha256 = replace(entry, reading=None), ""
+        else:
+            told = self._told_by_feeds(entry.publisher, url, reading) if reading or entry.target else []
+        if told and (reading or self._leads_to_page(entry)):
             return self._record_instead(told, entry, sha256, write)
         return self._record_alone(entry, sha256, write)
 
@@ -315,15 +319,21 @@ class Index:
         """Tell whether a page was read of an article of which a feed tells at an address."""
         at = (row for address in {url, reading.url} if (row := self.address(as_utf8(address))))
         ids = {as_utf8(reading.id), *(row.id for row in at if row.publisher == reading.publisher)}
-        sql = "SELECT 1 FROM captures WHERE publisher = ? AND id = ? AND ending <> 'partial' LIMIT 1"
+        sql = "SELECT 1 FROM captures WHERE publisher = ? AND id = ? AND kind <> 'entry' LIMIT 1"
         return any(self._one(sql, reading.publisher, id) for id in ids)
 
-    def _told_by_feeds(self, reading: Reading, url: str) -> list[str]:
-        """Return the ids under which only feeds told of an article of which a page was read."""
-        if not self._one(f"SELECT 1 FROM captures WHERE publisher = ? AND {PARTIAL} LIMIT 1", reading.publisher):
+    def _leads_to_page(self, entry: Entry) -> bool:
+        """Tell whether a redirect leads to an article of which a page was read."""
+        row = self.address(entry.target)
+        article = self.article(row.publisher, row.id) if row and row.publisher == entry.publisher else None
+        return bool(article and not article.partial)
+
+    def _told_by_feeds(self, publisher: str, url: str, reading: Reading | None = None) -> list[str]:
+        """Return the ids under which only feeds told of the article at an address."""
+        if not self._one(f"SELECT 1 FROM captures WHERE publisher = ? AND {PARTIAL} LIMIT 1", publisher):
             return []
-        named = map(as_utf8, (reading.id, url, reading.url, reading.twin or reading.url))
-        return [id for (id,) in self._all(FED, reading.publisher, *named)]
+        named = (reading.id, reading.url, reading.twin or url) if reading else ("", url, url)
+        return [id for (id,) in self._all(FED, publisher, as_utf8(url), *map(as_utf8, named))]
 
     # Where a capture stands.
 
@@ -442,7 +452,7 @@ class Index:
             lies=(made.lies or post) if made.sha256 else "",
             stale=shown.reads == CURRENT and (made is not shown or not made.sha256 or bool(made.lies or made.outdated)),
             withdrawn=shown.reads == WITHDRAWN,
-            partial=shown.ending == "partial",
+            partial=shown.kind == "entry",
         )
 
     def stale(self, publisher: str) -> list[tuple[str, str, str, Capture]]:
@@ -497,7 +507,7 @@ class Index:
 
     def _address(self, url: str) -> tuple[Row | None, Row | None]:
         """Return the newest capture of an address, and its newest reading: one that counts, or else a withdrawn one."""
-        asked = self._row(f"{SELECT} WHERE url = ? {BEST}", url)
+        asked = self._row(f"{SELECT} WHERE url = ? AND kind <> 'entry' {BEST}", url)
         read = self._read(url) or self._row(f"{SELECT} WHERE twin = ? {BEST}", url)
         others = self._newest(url, range(asked.reads)) if asked else []
         return max((row for row in (asked, *others) if row), key=moment, default=None), read
@@ -509,7 +519,8 @@ class Index:
 
     def _newest(self, url: str, kinds: Iterable[int]) -> list[Row]:
         """Return the newest captures of an address by what they say of an article, each a step in an index."""
-        rows = (self._row(f"{SELECT} WHERE url = ? AND reads = ? {NEWEST}", url, reads) for reads in kinds)
+        sql = f"{SELECT} WHERE url = ? AND reads = ? AND kind <> 'entry' {NEWEST}"
+        rows = (self._row(sql, url, reads) for reads in kinds)
         return [row for row in rows if row]
 
     def addresses_of(self, publisher: str, id: str) -> list[str]:
@@ -517,12 +528,21 @@ class Index:
         return [url for (url,) in self._all(ADDRESSES, publisher, as_utf8(id))]
 
     def captures_of(self, url: str, most: int = -1) -> list[Row]:
-        """Return the captures of an address, newest first; no more than ``most``, if it is given."""
+        """Return the captures of an address, newest first; no more than ``most``, if it is given.
+
+        What feeds say of an article is none of them.
+        """
         # Each kind is a walk in an index; a listing has thousands of captures.
-        sql = f"{SELECT} WHERE url = ? AND reads = ? ORDER BY captured DESC, file DESC, offset DESC LIMIT ?"
+        sql = f"""{SELECT} WHERE url = ? AND reads = ? AND kind <> 'entry'
+ ORDER BY captured DESC, file DESC, offset DESC LIMIT ?"""
         kinds = (map(Row._make, self._all(sql, as_utf8(url), reads, most)) for reads in (SILENT, WITHDRAWN, CURRENT))
         rows = sorted(chain.from_iterable(kinds), key=moment, reverse=True)
         return rows if most < 0 else rows[:most]
+
+    def last_entry(self, url: str) -> Capture | None:
+        """Return the newest capture of what feeds say of the article at an address; None if there is none."""
+        row = self._row(f"{SELECT} WHERE url = ? AND reads IN (0, 1, 2) AND kind = 'entry' {NEWEST}", as_utf8(url))
+        return row and row.capture
 
     def read(self, publisher: str, id: str) -> ReadRow | None:
         """Return where and when an article was read; None if no page of it ever was."""
@@ -530,7 +550,7 @@ class Index:
         first, last = (
             self._row(f"{sql} {order} LIMIT 1", publisher, as_utf8(id), CURRENT) for order in ("ASC", "DESC")
         )
-        if not (first and last) or last.ending == "partial":
+        if not (first and last) or last.kind == "entry":
             return None
         published = datetime.fromisoformat(str(last.published))
         announced = as_time(first.announced) or published
@@ -544,14 +564,15 @@ class Index:
 
     def endings_below(self, address: str) -> list[tuple[str, str, datetime]]:
         """Return the captured addresses that begin with another and a digit, how each ended last, and when."""
-        sql = """SELECT url, ending, max(captured) FROM captures WHERE url >= ? AND url < ? GROUP BY url"""
+        sql = """SELECT url, ending, max(captured) FROM captures
+ WHERE url >= ? AND url < ? AND kind <> 'entry' GROUP BY url"""
         rows = self._all(sql, address + "0", address + ":")
         return [(url, ending, datetime.fromisoformat(captured)) for url, ending, captured in rows]
 
     def first_read(self, publisher: str, since: datetime) -> list[tuple[str, datetime]]:
         """Return the articles of a publisher whose pages were read for the first time since then, with that time."""
         sql = """SELECT id, captured FROM captures
- WHERE publisher = ? AND first = 1 AND captured >= ? AND ending <> 'partial' ORDER BY captured"""
+ WHERE publisher = ? AND first = 1 AND captured >= ? AND kind <> 'entry' ORDER BY captured"""
         return [(id, datetime.fromisoformat(first)) for id, first in self._all(sql, publisher, as_text(since))]
 
     def find(self, text: str) -> list[tuple[str, str]]:
@@ -600,7 +621,7 @@ class Index:
         """Return how many addresses of a publisher end how, by ending; each counts by its newest capture."""
         sql = """SELECT ending, count(*) FROM (
  SELECT ending, row_number() OVER (PARTITION BY url ORDER BY captured DESC, file DESC, offset DESC) AS place
- FROM captures WHERE publisher = ?) WHERE place = 1 GROUP BY ending ORDER BY ending"""
+ FROM captures WHERE publisher = ? AND kind <> 'entry') WHERE place = 1 GROUP BY ending ORDER BY ending"""
         return dict(self._all(sql, publisher))
 
     def files(self, publisher: str) -> dict[str, int]:

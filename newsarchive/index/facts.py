@@ -79,7 +79,8 @@ class Entry:
     #: Whose capture it is.
     publisher: str
     #: How it ended: ``article``, ``redirect``, ``status-404``, ``listing``, ``robots``, a reason to refuse; or nothing.
-    #: ``partial`` for what a feed says of an article: it gives way as soon as a page of the article can be read.
+    #: ``partial`` for what a feed says of an article: it gives way as soon as a page of the article can be read, and
+    #: is no answer of the address.
     ending: str
     #: Absolute address to which a redirect leads; else empty.
     target: str = ""

@@ -27,7 +27,7 @@ VERSION = 1
 STALE = "shown = 1 AND reads = 2 AND (sha256 IS NULL OR lies IS NOT NULL OR outdated = 1)"
 
 #: What is true of a capture that says of an article what a feed says of it, as long as no page of it could be read.
-PARTIAL = "ending = 'partial' AND reads = 2"
+PARTIAL = "kind = 'entry' AND reads > 0"
 
 SCHEMA = (
     """CREATE TABLE captures (
@@ -67,7 +67,7 @@ SCHEMA = (
     "CREATE INDEX by_run ON coverage (run)",
     """CREATE VIEW articles AS
  SELECT shown.publisher, shown.id, coalesce(shown.canonical, shown.url) AS url, shown.title, shown.published,
- named.post, shown.file, shown.offset, shown.reads = 1 AS withdrawn, shown.ending = 'partial' AS partial
+ named.post, shown.file, shown.offset, shown.reads = 1 AS withdrawn, shown.kind = 'entry' AS partial
  FROM captures AS shown JOIN captures AS named
  ON named.publisher = shown.publisher AND named.id = shown.id AND named.first = 1 WHERE shown.shown = 1""",
     """CREATE VIEW revisions AS
@@ -86,6 +86,7 @@ SCHEMA = (
  ) AS place FROM named
  ), newest AS (
  SELECT *, row_number() OVER (PARTITION BY url ORDER BY captured DESC, file DESC, offset DESC) AS place FROM captures
+ WHERE kind <> 'entry'
  )
  SELECT best.url, coalesce(newest.ending, '') AS ending, newest.captured, coalesce(newest.target, '') AS target,
  iif(best.id IS NULL, '', best.publisher) AS publisher, coalesce(best.id, '') AS id
