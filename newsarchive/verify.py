@@ -514,7 +514,10 @@ class Verification:
                 yield Problem(path, f"names a capture file that is not there: {name}", remedy=BACKUP)
         expected = account["kind"] == "crawl" or account["captures"]
         if self.index and expected and recorded.get(row.run) != row and not self.busy(publisher):
-            yield Problem(path, "is not what the index says of the run", None, Cure.RUN, "", publisher, row.run)
+            assert self.now is not None
+            # The run may have ended meanwhile.
+            if row not in self.now.runs(publisher):
+                yield Problem(path, "is not what the index says of the run", None, Cure.RUN, "", publisher, row.run)
 
     # Writers.
 

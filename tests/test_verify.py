@@ -20,7 +20,7 @@ from scrapy.utils.project import get_project_settings
 from server import article_url, cna_page, crawl, reply, serving
 
 from newsarchive.files import replace_file
-from newsarchive.index import Entry, Index
+from newsarchive.index import Entry, Index, RunRow
 from newsarchive.lock import hold
 from newsarchive.recover import recover
 from newsarchive.repair import NotMended, Repair
@@ -657,6 +657,19 @@ def test_an_index_that_the_first_run_is_making_is_not_wrong(archive: Path, made:
     with hold(lock_file(archive, "cna")):
         assert wrong(archive) == []
     assert len(wrong(archive)) == 1
+
+
+def test_a_run_may_end_while_accounts_are_read(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is asked first: what it did not say then, it says once the run has ended."""
+    runs, asked = Index.runs, []
+
+    def before_it_ended(index: Index, publisher: str = "") -> list[RunRow]:
+        asked.append(publisher)
+        return runs(index, publisher) if publisher else []
+
+    monkeypatch.setattr(Index, "runs", before_it_ended)
+    assert wrong(archive) == []
+    assert set(asked) > {""}
 
 
 def test_while_a_crawl_writes(tmp_path: Path) -> None:
