@@ -73,7 +73,7 @@ class Copies:
             page = self.captured(cut) or Response(url)
         question = self.question(url, page)
         told = self.told(question)
-        return self.untried(self.chosen(read_cdx(told)[0], url), url) if told else question
+        return self.untried(self.chosen([*read_cdx(told)[0], *self.named(url)], url), url) if told else question
 
     def told(self, question: Request) -> bytes:
         """Return what the archive holds as the answer to a question; empty if there is none that can be read."""
@@ -122,10 +122,16 @@ class Copies:
         except Refused as refusal:
             self.end(url, refusal)
             return
+        copies += self.named(url)
         self.spider.crawler.stats.inc_value("copies/found" if copies else "copies/none")
         if not copies:
             self.spider.frontier.settle(url)
         yield from self.next(self.chosen(copies, url), url)
+
+    def named(self, url: str) -> list[Copy]:
+        """Return the copies of a page that lists name, also under addresses that it had before."""
+        id = self.spider.key(url)
+        return self.known.get(id[:8], {}).get(id, [])
 
     async def below(self, beginnings: Iterable[str]) -> AsyncIterator[Request]:
         """Yield what tells which copies there are of all that has an address with some beginning, and wait for it.

@@ -457,6 +457,21 @@ def test_what_was_taken_away_is_read_from_a_copy(server: Server, tmp_path: Path)
     assert fill() == []
 
 
+def test_what_was_copied_in_another_section_is_found_in_lists(server: Server, tmp_path: Path) -> None:
+    """The page that was cut down names the section that it was in last."""
+    names, row = json.loads(cdx(TAKEN))
+    before = f"http://www.cna.com.tw/news/aie/{IDS[0]}.aspx"
+    list_copies(server)
+    list_copies(server, [names, [*row[:2], before, *row[3:]]], section="afe")
+    ask_for_copies(server, reply(cdx(), type="application/json"))
+    server.answer(article_url(IDS[0]).replace("ahel", "aipl"), reply(EXPIRED))
+    server.answer(f"http://web.archive.org/web/{TAKEN}id_/{before}", reply(cna_page(IDS[0]), **MEMENTO))
+    days = {"since": "2024-01-15", "until": "2024-01-15"}
+    done = crawl(server, tmp_path, args=days, REFRESH=False, WAYBACK=True)
+    assert account(done.archive)["stored"] == 1
+    assert account(done.archive)["backfill"]["left"]["requests"] == 0
+
+
 def test_a_back_fill_goes_on_when_all_answers_come_at_once() -> None:
     """Before it looks: then nobody is left to wake it."""
     index = SimpleNamespace(ids=lambda *_: [], endings_below=lambda _: [])
