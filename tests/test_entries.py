@@ -381,6 +381,8 @@ FED = captured(1, OLD, "partial", id=OLD)
         # The page names the address as its own, or as that of its twin.
         [FED, captured(2, NEW, "article", id="W1", url=OLD)],
         [FED, captured(2, NEW, "article", id="W1", twin=OLD)],
+        # The page is the twin of one that is in the index, and names it.
+        [captured(2, NEW, "article", id="W1"), FED, captured(3, OLD, "twin")],
         # The address leads to the page.
         [FED, captured(2, OLD, "redirect", target=NEW), captured(3, NEW, "article", id="W1")],
     ],

@@ -212,8 +212,9 @@ class Index:
             if self._page_read(reading, url):
                 entry, sha256 = replace(entry, reading=None), ""
         else:
-            told = self._told_by_feeds(entry.publisher, url, reading) if reading or entry.target else []
-        if told and (reading or self._leads_to_page(entry)):
+            says = bool(reading or entry.target or entry.ending == TwinTaken.reason)
+            told = self._told_by_feeds(entry.publisher, url, reading) if says else []
+        if told and (not entry.target or self._leads_to_page(entry)):
             return self._record_instead(told, entry, sha256, write)
         return self._record_alone(entry, sha256, write)
 
@@ -320,7 +321,9 @@ class Index:
         at = (row for address in {url, reading.url} if (row := self.address(as_utf8(address))))
         ids = {as_utf8(reading.id), *(row.id for row in at if row.publisher == reading.publisher)}
         sql = "SELECT 1 FROM captures WHERE publisher = ? AND id = ? AND kind <> 'entry' LIMIT 1"
-        return any(self._one(sql, reading.publisher, id) for id in ids)
+        # Or one that is in the index in another script.
+        twin = "SELECT 1 FROM captures WHERE url = ? AND reads = 0 AND ending = 'twin' LIMIT 1"
+        return any(self._one(sql, reading.publisher, id) for id in ids) or bool(self._one(twin, as_utf8(url)))
 
     def _leads_to_page(self, entry: Entry) -> bool:
         """Tell whether a redirect leads to an article of which a page was read."""
