@@ -124,7 +124,7 @@ def test_a_listing_may_be_unchanged_for_long(server: Server, tmp_path: Path) -> 
     assert account(archive)["listings"] == [{"url": LISTING, "links": 3}]
 
 
-def test_a_gap_lets_spare_listings_be_asked_now_and_then(tmp_path: Path) -> None:
+def test_a_gap_lets_spare_listings_be_asked_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime.now(UTC)
     gap, old = Span(now - timedelta(days=2), now - timedelta(days=1)), Span(now - timedelta(90), now - timedelta(80))
     frontier = Frontier(get_crawler(CnaSpider, {"ARCHIVE_DIR": tmp_path}))
@@ -137,8 +137,8 @@ def test_a_gap_lets_spare_listings_be_asked_now_and_then(tmp_path: Path) -> None
         ([gap], now - timedelta(hours=1), []),
         ([gap], now - timedelta(days=1), spares),
     ):
-        frontier.gaps = lambda gaps=gaps: gaps  # type: ignore[method-assign,misc]
-        frontier.last_said = lambda url, last=last: last  # type: ignore[method-assign,misc]
+        monkeypatch.setattr(frontier, "gaps", lambda gaps=gaps: gaps)
+        monkeypatch.setattr(frontier, "last_said", lambda url, last=last: last)
         assert frontier.spares() == found
     assert len(spares) > 20
 
