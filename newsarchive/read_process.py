@@ -7,15 +7,19 @@ is the same either way.
 """
 
 import asyncio
+import fcntl
+import gc
 import logging
+import multiprocessing
 import os
 import pickle
+import signal
 import struct
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, Any, Self
 
 from scrapy import Request, signals
@@ -34,6 +38,8 @@ logger = logging.getLogger(__name__)
 AHEAD = 8
 #: Bytes that wait between the processes: what Linux allows at most.
 PIPE = 1 << 20
+#: The process has everything at hand at once, which it would take a second to load.
+FORK = multiprocessing.get_context("fork")
 #: What reading a page needs to know besides its response.
 TOLD = ("kind", "announced", "capture", "captured")
 SIZE = struct.Struct("!I")
@@ -46,7 +52,7 @@ class PageReader:
         self.crawler = crawler
         #: Those who wait for the process to answer, in the order of their pages.
         self.waiting: deque[asyncio.Future[Article | None]] = deque()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: multiprocessing.process.BaseProcess | None = None
         self.pages: asyncio.WriteTransport | None = None
         self.listening: asyncio.Task[None] | None = None
 
@@ -77,26 +83,21 @@ class PageReader:
 
     async def open(self) -> None:
         """Start the process; pages are read here until it says that it is ready."""
-        spider = self.crawler.spider
-        told = pickle.dumps((type(spider), self.crawler.settings.getlist("READ_STEPS")))
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from newsarchive.read_process import work; work()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            pipesize=PIPE,
-        )
-        assert self.process.stdin
-        assert self.process.stdout
+        theirs, ours = _pipe()
+        answers, told = _pipe()
         loop = asyncio.get_running_loop()
-        pages, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self.process.stdin)
-        pages.write(told)
-        self.listening = loop.create_task(self.listen(pages, self.process.stdout))
+        pages, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(ours, "wb", 0))
+        steps = [load_object(step) for step in self.crawler.settings.getlist("READ_STEPS")]
+        self.process = FORK.Process(target=work, args=(type(self.crawler.spider), steps, theirs, told), daemon=True)
+        self.process.start()
+        os.close(theirs)
+        os.close(told)
+        self.listening = loop.create_task(self.listen(pages, os.fdopen(answers, "rb", 0)))
 
-    async def listen(self, pages: asyncio.WriteTransport, stdout: IO[bytes]) -> None:
+    async def listen(self, pages: asyncio.WriteTransport, told: IO[bytes]) -> None:
         """Hand out what the process answers; without it, those who wait read their pages themselves."""
         answers = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(answers), stdout)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(answers), told)
         try:
             await answers.readexactly(1)
             self.pages = pages
@@ -125,27 +126,44 @@ class PageReader:
             self.listening.cancel()
             await asyncio.wait([self.listening])
             self.process.kill()
-            self.process.wait()
+            self.process.join()
 
 
-def work() -> None:
-    """Read the pages that come through standard input, and write the articles to standard output."""
-    pages, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    # Whatever prints must not be taken for an answer.
+def _pipe() -> tuple[int, int]:
+    """Return the ends of a pipe in which pages have room."""
+    reading, writing = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        # Who has many pipes may not have large ones.
+        with suppress(PermissionError):
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE)
+    return reading, writing
+
+
+def work(kind: type[PublisherSpider], steps: list[Callable[[Article], Article]], pages: int, answers: int) -> None:
+    """Read the pages that come through a pipe, and write the articles to another, in a process that was just forked."""
+    gc.freeze()
+    # A crawl that is interrupted still has its pages read.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # No lock is held, and nobody kept waiting, by who has nothing to do with it.
+    for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+        if descriptor not in (0, 1, 2, pages, answers):
+            with suppress(OSError):
+                os.close(descriptor)
+    # Whatever prints must not be taken for what the crawl prints.
     os.dup2(2, 1)
-    kind, steps = pickle.load(pages)
     spider = kind()
-    steps = [load_object(step) for step in steps]
-    answers.write(b"!")
-    answers.flush()
-    while True:
-        try:
-            answer = pickle.dumps(_read(spider, steps, *pickle.load(pages)), pickle.HIGHEST_PROTOCOL)
-            answers.write(SIZE.pack(len(answer)) + answer)
-            answers.flush()
-        except (EOFError, pickle.UnpicklingError, BrokenPipeError, KeyboardInterrupt):
-            # Nobody is there any more to be told anything.
-            os._exit(0)
+    with os.fdopen(pages, "rb") as source, os.fdopen(answers, "wb") as out:
+        out.write(b"!")
+        out.flush()
+        while True:
+            try:
+                answer = pickle.dumps(_read(spider, steps, *pickle.load(source)), pickle.HIGHEST_PROTOCOL)
+                out.write(SIZE.pack(len(answer)) + answer)
+                out.flush()
+            except (EOFError, pickle.UnpicklingError, BrokenPipeError):
+                # Nobody is there any more to be told anything.
+                os._exit(0)
 
 
 def _read(
