@@ -45,7 +45,6 @@ REPLAY_SETTINGS: dict[str, Any] = {
     "WAYBACK": False,
     # More processes are for --jobs.
     "READ_PROCESS": False,
-    "COMMIT_PAUSE": 0.02,
     "RUN_KIND": "replay",
     # The command holds the locks, for all processes of a replay.
     "ARCHIVE_LOCKED": True,

@@ -13,8 +13,8 @@ ARCHIVE_DIR = "archive"
 #: Bytes after which a run goes on in another WARC file: what one can still copy, check and mend in one go.
 CAPTURE_ROTATE_AT = 1_000_000_000
 
-#: Seconds to wait for more articles to commit together.
-COMMIT_PAUSE = 0
+#: Seconds to wait for more articles to commit together: a commit takes its time, however few there are.
+COMMIT_PAUSE = 0.05
 
 #: Hours after an article came out at which it is looked at again: newsrooms correct most within a day or three.
 RECHECK_HOURS = [1, 6, 24, 72]

@@ -157,7 +157,7 @@ class Store:
         self.started = datetime.now(UTC)
         self.name = run_name(self.started)
         self.last = self.started
-        #: Seconds to gather what is committed together: a replay has time, and commits cost more than waiting.
+        #: Seconds to gather what is committed together.
         self.pause = crawler.settings.getfloat("COMMIT_PAUSE")
         #: Whether everything that was captured is in the index.
         self.whole = True

@@ -113,6 +113,8 @@ def command(archive: Path, *words: str) -> list[str]:
         "DOWNLOAD_DELAY": 0,
         "BACKOFF_START": 0,
         "RETRY_TIMES": 0,
+        # Each article is committed before the next is there.
+        "COMMIT_PAUSE": 0,
         # A rerun follows at once, when nothing would be due.
         "REFRESH": True,
         "WAYBACK": False,
