@@ -89,5 +89,7 @@ class Article:
     partial: bool = False
     #: The capture it was read from; None outside of a run. Says nothing of the article itself.
     capture: Capture | None = field(default=None, compare=False, repr=False)
-    #: Whether it went through READ_STEPS already, in the process that read it.
+    #: Its post to the byte, where that is not made of the fields: an imported one's; empty otherwise.
+    content: bytes = field(default=b"", compare=False, repr=False)
+    #: Whether it went through READ_STEPS already, in the process that read it, or needs none.
     ready: bool = field(default=False, compare=False, repr=False)

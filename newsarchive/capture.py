@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urljoin
 
-__all__ = ["Capture", "verdict"]
+__all__ = ["NO_RESPONSES", "Capture", "verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,17 @@ class Capture:
     status: int
     #: Digest of the body as served, as the WARC file states it: ``sha1:`` and base32.
     digest: str
-    #: What it was asked for: ``article``, ``listing``, ``robots`` or nothing in particular; ``entry`` is no response,
-    #: but what a feed among the captures says of one article.
+    #: What it was asked for: ``article``, ``listing``, ``robots`` or nothing in particular. Three kinds are no
+    #: responses: ``entry`` is what a feed among the captures says of one article, ``item`` an article that such a feed
+    #: has in full, ``post`` a post of another archive.
     kind: str = ""
     #: When a listing says that the article was published, aware, in UTC; None if none says it.
     announced: datetime | None = None
 
 
-#: Kinds of captures that are read as articles.
-TO_BE_READ = ("article", "entry")
+#: Kinds of captures that are read as articles, and those among them that are no responses, with their WARC types.
+NO_RESPONSES = {"entry": "conversion", "item": "conversion", "post": "resource"}
+TO_BE_READ = ("article", *NO_RESPONSES)
 #: Statuses with which a server names another address.
 REDIRECTS = (301, 302, 303, 307, 308)
 

@@ -37,7 +37,7 @@ from newsarchive.spelling import (
     well_formed,
 )
 
-__all__ = ["Post", "Unreadable", "path", "read", "render"]
+__all__ = ["Post", "Unreadable", "content_of", "path", "read", "render"]
 
 FRONT = """\
 ---
@@ -134,6 +134,11 @@ def render(post: Post) -> str:
         raise ValueError("a post with front matter needs its time of publication")
     template = FRONT if post.form == "front" else BARE
     return well_formed(template.format_map({**_spelled(post), **post.written}))
+
+
+def content_of(article: Article, label: str) -> bytes:
+    """Return the bytes of an article's post, signed with its publisher's label; raise ValueError if it has none."""
+    return article.content or render(Post.from_article(article, label)).encode()
 
 
 def read(text: str) -> Post:

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from newsarchive.article import Article, Refused
 from newsarchive.capture import Capture, verdict
 from newsarchive.failure import refusal_of
+from newsarchive.publishers import spider_of
 from newsarchive.served import as_response, capture_of, location
 from newsarchive.spider import PublisherSpider
 from newsarchive.warc import Served, WarcError, at
@@ -72,7 +73,7 @@ class Reader:
         spider = self.spider(publisher)
         article = spider.read(self.response(served))
         try:
-            for step in self.steps:
+            for step in () if article.ready else self.steps:
                 article = step(article)
         except Refused:
             raise
@@ -90,15 +91,11 @@ class Reader:
         return whole(self.whole_body, request, as_response(served))
 
     def spider(self, publisher: str) -> PublisherSpider:
-        """Return a publisher's spider; raise Refused if there is none."""
+        """Return the spider that reads what is kept of a publisher."""
         if publisher not in self.spiders:
-            if publisher not in self.loader.list():
-                raise Refused("no-spider", f"no spider is called {publisher!r}")
-            spider = self.loader.load(publisher)()
-            assert isinstance(spider, PublisherSpider)
-            self.spiders[publisher] = spider
+            self.spiders[publisher] = spider_of(self.loader, publisher)
         return self.spiders[publisher]
 
     def label(self, publisher: str) -> str:
-        """Return what a publisher's posts are labelled with; raise Refused if it has no spider."""
+        """Return what a publisher's posts are labelled with; empty for one without a spider."""
         return self.spider(publisher).label

@@ -21,7 +21,7 @@ from newsarchive.article import Article, Refused
 from newsarchive.capture import verdict
 from newsarchive.files import Drafts, make_folder, sweep, sync_folder
 from newsarchive.index import Entry, Index
-from newsarchive.post import Post, render
+from newsarchive.post import content_of
 from newsarchive.reading import Reader
 from newsarchive.served import capture_of, location
 from newsarchive.store import AGAIN, entry_of, index_file, keep, run_row
@@ -197,7 +197,7 @@ class Recovery:
 
     def post(self, article: Article) -> bytes:
         """Return the bytes of an article's post."""
-        return render(Post.from_article(article, self.reader.label(self.publisher))).encode()
+        return content_of(article, self.reader.label(self.publisher))
 
     def run(self, name: re.Match[str]) -> None:
         """Tell the index of a file's run, and how it ended if its account is there and can be read."""

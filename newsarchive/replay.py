@@ -21,7 +21,8 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
-from newsarchive.capture import Capture, verdict
+from newsarchive.capture import NO_RESPONSES, Capture, verdict
+from newsarchive.publishers import is_on
 from newsarchive.reading import whole
 from newsarchive.run import article_ended
 from newsarchive.served import as_response, capture_of, location
@@ -138,8 +139,8 @@ class Deal:
         publisher = own or self._publisher_of_host(url)
         if publisher not in self.spiders:
             return self._leave_out("not of a publisher asked for")
-        if not own and served.kind == "entry":
-            return self._leave_out("what a feed of another archive says")
+        if not own and served.kind in NO_RESPONSES:
+            return self._leave_out("no response, but of another archive")
         spider = self.spiders[publisher]
         if not own and not (issubclass(spider, PublisherSpider) and spider.article_url.search(url)):
             return self._leave_out("not an article's address")
@@ -158,13 +159,8 @@ class Deal:
         if host not in self.hosts:
             if len(self.hosts) > 10_000:
                 self.hosts.clear()
-            self.hosts[host] = next((name for name, spider in self.spiders.items() if _is_on(host, spider)), "")
+            self.hosts[host] = next((name for name, spider in self.spiders.items() if is_on(host, spider)), "")
         return self.hosts[host]
-
-
-def _is_on(host: str, spider: type[Spider]) -> bool:
-    domains = getattr(spider, "allowed_domains", None) or ()
-    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
 
 
 class DealtStart:
@@ -209,7 +205,7 @@ class DealtStart:
 
     def response(self, spider: PublisherSpider, served: Served, held: Capture | None) -> Response | None:
         """Return a response for a spider to read, kept if the archive does not have it; count why there is none."""
-        kind = "entry" if served.kind == "entry" else "article"
+        kind = served.kind if served.kind in NO_RESPONSES else "article"
         meta = {"kind": kind, "announced": served.announced, "captured": served.captured}
         request = Request(served.url, meta={**meta, "capture": held} if held else meta)
         self.crawler.signals.send_catch_log(signals.request_scheduled, request=request, spider=spider)

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Drift, Refused
 from newsarchive.backfill import ABSENT, BackFill, stretch
-from newsarchive.capture import Capture
+from newsarchive.capture import NO_RESPONSES, Capture
 from newsarchive.copies import Copies
 from newsarchive.coverage import Span
 from newsarchive.entries import Entries
@@ -268,15 +268,16 @@ class PublisherSpider(Spider):
                 yield request
 
     def read(self, response: Response) -> Article:
-        """Return the article of a page or a feed's entry; raise Refused, and nothing else, for one of any shape."""
+        """Return the article of a page, or of what is kept without a page; raise Refused, and nothing else."""
         if original_of(response.url):
             response = as_original(response)
         meta = _meta(response)
-        is_page = meta.get("kind") != "entry"
+        kind = meta.get("kind", "")
+        is_page = kind not in NO_RESPONSES
         if is_page:
             refuse_unreadable(response)
         try:
-            article = self.parse_article(response) if is_page else self.parse_entry(response)
+            article = self.parse_article(response) if is_page else getattr(self, f"parse_{kind}")(response)
         except Refused:
             raise
         except Exception as error:
@@ -346,6 +347,18 @@ class PublisherSpider(Spider):
             body=body,
             **{"language": self.language, **fields},
         )
+
+    def parse_post(self, response: Response) -> Article:
+        """Return the article of another archive's post, which stays its post to the byte; raise Refused."""
+        raise NotImplementedError
+
+    def parse_item(self, response: Response) -> Article:
+        """Return the article that a full-text feed has; raise Refused."""
+        raise NotImplementedError
+
+    def known_address(self, url: str) -> str:
+        """Return the canonical address of an article by an address of it; raise ValueError for none of the web."""
+        return canonical_url(without_query(url) if self.article_url.search(url) else url)
 
     def id_of(self, url: str) -> str:
         """Return the publisher's identifier in an address; raise Refused if the address is not an article's."""

@@ -37,7 +37,7 @@ from newsarchive.warc import Damage, WarcError, at
 from newsarchive.warc.checker import Block, problems
 from newsarchive.warc.message import parse_head
 from newsarchive.warc.open_file import OPEN
-from newsarchive.warc.reader import announced, holds_capture, is_entry, moment
+from newsarchive.warc.reader import announced, holds_capture, is_no_response, moment
 from newsarchive.warc.reader import target as target_of
 from newsarchive.warc.render import target
 from newsarchive.warc.walk import RawFile, Record, Walk
@@ -613,7 +613,7 @@ def _found(record: Record, block: Block, publisher: str) -> _Found:
         publisher,
         target_of(fields),
         moment(fields["warc-date"]),
-        200 if is_entry(record) else parse_head(block.head.rstrip())[0],
+        200 if is_no_response(record) else parse_head(block.head.rstrip())[0],
         fields.get("warc-payload-digest", ""),
         fields.get("x-newsarchive-kind", ""),
         announced(fields),

@@ -5,7 +5,7 @@ from typing import Self
 from scrapy.crawler import Crawler
 
 from newsarchive.article import Article
-from newsarchive.post import Post, render
+from newsarchive.post import content_of
 from newsarchive.run import post_written
 from newsarchive.store import Store
 
@@ -28,8 +28,7 @@ class WritePostPipeline:
 
     async def process_item(self, item: Article) -> Article:
         """Store the article's post."""
-        post = Post.from_article(item, self.crawler.spider.label)
-        place = await self.store.put(item, render(post).encode())
+        place = await self.store.put(item, content_of(item, self.crawler.spider.label))
         self.crawler.stats.inc_value(f"{'partial' if item.partial else 'article'}/{place.ending}")
         file = self.store.archive / place.post
         self.crawler.signals.send_catch_log(post_written, file=file, ending=place.ending)

@@ -244,6 +244,10 @@ class RfiSpider(PublisherSpider):
         """Return the eight digits of the day in an article's address."""
         return self.key(url).rpartition("/")[2][:8]
 
+    def known_address(self, url: str) -> str:
+        """Return the address that an article has, or would have, today."""
+        return canonical_url(self.key(url))
+
     def id_of(self, url: str) -> str:
         """Return the decoded address, for a page that does not state the publisher's identifier."""
         super().id_of(url)

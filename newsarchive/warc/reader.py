@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from newsarchive.capture import NO_RESPONSES
 from newsarchive.warc.digest import agrees, known, payload_digest
 from newsarchive.warc.message import END_OF_HEAD, ORIGINAL, RENAMED, Headers, dechunked, encoded, header, parse_head
 from newsarchive.warc.stream import Broken, RawFile, form, opening
@@ -22,7 +23,7 @@ __all__ = [
     "WarcError",
     "at",
     "holds_capture",
-    "is_entry",
+    "is_no_response",
     "is_warc",
     "moment",
     "read",
@@ -133,12 +134,12 @@ def record_at(file: Path, offset: int) -> Fields:
 
 def holds_capture(record: Record) -> bool:
     """Tell whether a record is a response, or what we have taken out of one for an article of its own."""
-    return record.type in ("response", "revisit") or is_entry(record)
+    return record.type in ("response", "revisit") or is_no_response(record)
 
 
-def is_entry(record: Record) -> bool:
-    """Tell whether a record is what a feed says of one article; other tools' conversions are none of ours."""
-    return record.type == "conversion" and record.fields.get("x-newsarchive-kind") == "entry"
+def is_no_response(record: Record) -> bool:
+    """Tell whether a record is an article that nobody served by itself; other tools' records of its type are not."""
+    return record.type == NO_RESPONSES.get(record.fields.get("x-newsarchive-kind", ""))
 
 
 def found_at(raw: RawFile, offset: int) -> Record:
@@ -230,7 +231,7 @@ class Reader:
             captured = moment(fields.get("warc-date", ""))
         except (ValueError, OverflowError) as error:
             raise Broken(f"WARC-Date is no time: {fields.get('warc-date', '')[:40]!r}") from error
-        status, headers, body = entry(fields, pieces) if is_entry(record) else message(pieces)
+        status, headers, body = entry(fields, pieces) if is_no_response(record) else message(pieces)
         if len(body) > self.limit:
             raise Broken(f"too large: {record.length} bytes")
         digest = self._verified(record, pieces, body)
