@@ -40,6 +40,12 @@ logger = logging.getLogger(__name__)
 KEPT = ("stored", "revised", "unchanged")
 
 
+def counted_as(request: Request) -> str:
+    """Return as what an address is counted: ``article`` or ``listing``, or empty for what is not."""
+    kind = request.meta.get("kind", "")
+    return {"article": "article", "item": "article", "post": "article", "listing": "listing"}.get(kind, "")
+
+
 class Ledger:
     """Keeps the account, closes the store when the run ends, and writes the account into the archive."""
 
@@ -89,15 +95,15 @@ class Ledger:
 
     def taken_up(self, request: Request) -> None:
         """Count an address that is to be asked for; not again where it redirects to, or when it is tried again."""
-        kind = request.meta.get("kind")
-        if kind in self.open and not {"redirect_urls", "retry_times"} & request.meta.keys():
+        kind = counted_as(request)
+        if kind and not {"redirect_urls", "retry_times"} & request.meta.keys():
             self.open[kind][request.url] += 1
             self.scheduled[kind] += 1
 
     def dropped(self, request: Request) -> None:
         """Take back an address that the run has taken up already."""
-        kind = request.meta.get("kind")
-        if kind in self.open and not {"redirect_urls", "retry_times"} & request.meta.keys():
+        kind = counted_as(request)
+        if kind and not {"redirect_urls", "retry_times"} & request.meta.keys():
             self.close(kind, request.url)
             self.scheduled[kind] -= 1
 
@@ -123,10 +129,8 @@ class Ledger:
     def broken(self, failure: Any, response: Response) -> None:
         """End an address whose reader broke."""
         request = response.request
-        if request and request.meta.get("kind") in self.open:
-            self.end(
-                request.meta["kind"], first_asked(request), Refused("exception", repr(failure.value)), request.meta
-            )
+        if request and (kind := counted_as(request)):
+            self.end(kind, first_asked(request), Refused("exception", repr(failure.value)), request.meta)
 
     def end(self, kind: str, url: str, refusal: Refused, meta: dict[str, Any]) -> None:
         """Count and announce an ending that nobody else has noticed."""

@@ -37,7 +37,7 @@ from newsarchive.spelling import (
     well_formed,
 )
 
-__all__ = ["Post", "Unreadable", "content_of", "path", "read", "render"]
+__all__ = ["Post", "Unreadable", "content_of", "named", "path", "read", "render"]
 
 FRONT = """\
 ---
@@ -170,9 +170,13 @@ def read(text: str) -> Post:
 
 def path(article: Article) -> PurePosixPath:
     """Return where an article's post lives in the archive: it depends on publisher, id and day alone."""
-    day = article.published.astimezone(UTC).isoformat()[:10]
-    name = f"{day}-{_file_name(article.id)}.md"
-    return PurePosixPath("_posts", _file_name(article.publisher), day[:4], name)
+    return named(article.publisher, article.id, article.published)
+
+
+def named(publisher: str, id: str, published: datetime) -> PurePosixPath:
+    """Return where the post of an article of a publisher lives that has an id, and was published at a time."""
+    day = published.astimezone(UTC).isoformat()[:10]
+    return PurePosixPath("_posts", _file_name(publisher), day[:4], f"{day}-{_file_name(id)}.md")
 
 
 # The fields of the templates, from meaning to spelling.

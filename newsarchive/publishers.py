@@ -1,6 +1,7 @@
 """Whose an article is, by what a post or a feed says of it, and publishers that have no spider of their own."""
 
 import re
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from scrapy import Spider
@@ -9,9 +10,14 @@ from scrapy.spiderloader import SpiderLoaderProtocol
 
 from newsarchive.address import readable_path
 from newsarchive.article import Article, Refused
+from newsarchive.post import Post
 from newsarchive.spider import PublisherSpider
 
-__all__ = ["OtherSpider", "is_on", "spider_of"]
+__all__ = ["NAME", "OtherSpider", "is_on", "publisher_of", "spider_class", "spider_of"]
+
+
+#: What may be the name of a publisher, and so of a folder.
+NAME = re.compile(r"(?=.{1,60}$)[0-9a-z]+(?:[._-][0-9a-z]+)*")
 
 
 class OtherSpider(PublisherSpider):
@@ -36,13 +42,40 @@ class OtherSpider(PublisherSpider):
         raise Refused("no-spider", f"no spider is called {self.name!r}")
 
 
+def publisher_of(post: Post, folders: Iterable[str], spiders: Mapping[str, type[Spider]]) -> str:
+    """Return the publisher of a post of another archive; raise Refused if nothing tells.
+
+    That is whose address it has, else whose label it bears, else whose folder it lies in; of a publisher without a
+    spider, the label where that can be a folder's name, else the host.
+    """
+    host = (urlsplit(post.url).hostname or "").removesuffix(".")
+    labels = [label for label in (post.author, *post.tags, *post.categories) if label]
+    named = {getattr(spider, "label", name): name for name, spider in spiders.items()}
+    ways = (
+        (name for name, spider in spiders.items() if is_on(host, spider)),
+        (named[label] for label in labels if label in named),
+        (folder.lower() for folder in folders if folder.lower() in spiders),
+        (label.lower() for label in labels if NAME.fullmatch(label.lower())),
+        (name for name in (host.removeprefix("www."),) if NAME.fullmatch(name)),
+    )
+    found = next((name for way in ways for name in way), "")
+    if not found:
+        raise Refused("no-publisher", f"neither {post.url} nor its labels tell whose it is")
+    return found
+
+
 def spider_of(loader: SpiderLoaderProtocol, publisher: str) -> PublisherSpider:
     """Return a new spider that reads what is kept of a publisher."""
-    if publisher not in loader.list():
-        return OtherSpider(name=publisher)
-    spider = loader.load(publisher)()
+    spider = spider_class(loader, publisher)()
     assert isinstance(spider, PublisherSpider)
     return spider
+
+
+def spider_class(loader: SpiderLoaderProtocol, publisher: str) -> type[Spider]:
+    """Return whose instances read what is kept of a publisher."""
+    if publisher in loader.list():
+        return loader.load(publisher)
+    return type("OtherSpider", (OtherSpider,), {"name": publisher, "label": publisher})
 
 
 def is_on(host: str, spider: type[Spider]) -> bool:

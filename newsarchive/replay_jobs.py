@@ -9,10 +9,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from scrapy import Spider
 from scrapy.crawler import AsyncCrawlerProcess, Crawler, CrawlerProcessBase
 from scrapy.settings import Settings
 
 from newsarchive.ledger import KEPT, Ledger
+from newsarchive.publishers import spider_class
 from newsarchive.replay import REPLAY_SETTINGS, Deal
 from newsarchive.run import COMMAND_PRIORITY
 from newsarchive.warc import Damage
@@ -73,9 +75,9 @@ def replay_here(
     process: CrawlerProcessBase, order: Order, files: Iterator[Path], progress: Callable[[int], None]
 ) -> Outcome:
     """Replay files in this process, whose event loop it runs and ends."""
-    spiders = {name: process.spider_loader.load(name) for name in order.publishers}
+    spiders = {name: spider_class(process.spider_loader, name) for name in order.publishers}
     deal = Deal(order.archive, spiders, files, order.since, order.until, progress)
-    crawlers = [_crawler(process, name, deal) for name in spiders]
+    crawlers = [_crawler(process, spider, deal) for spider in spiders.values()]
     for crawler in crawlers:
         process.crawl(crawler)
     process.start()
@@ -89,8 +91,8 @@ def replay_here(
     return outcome
 
 
-def _crawler(process: CrawlerProcessBase, publisher: str, deal: Deal) -> Crawler:
-    crawler = process.create_crawler(publisher)
+def _crawler(process: CrawlerProcessBase, spider: type[Spider], deal: Deal) -> Crawler:
+    crawler = process.create_crawler(spider)
     crawler.settings.setdict({**REPLAY_SETTINGS, "REPLAY_DEAL": deal}, priority=COMMAND_PRIORITY)
     return crawler
 

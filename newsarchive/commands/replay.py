@@ -22,6 +22,7 @@ from newsarchive.replay import publisher_of_file
 from newsarchive.replay_jobs import Order, Outcome, replay_here, replay_in_processes
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY, refusals
 from newsarchive.store import lock_file
+from newsarchive.verify import names_in
 
 #: Lines about damage that a reader wants to see; the number of all is told.
 SHOWN = 50
@@ -65,11 +66,13 @@ class Command(ScrapyCommand):
         """Replay what lies below the paths."""
         assert self.crawler_process is not None
         assert self.settings is not None
-        known = self.crawler_process.spider_loader.list()
+        archive = Path(self.settings["ARCHIVE_DIR"])
+        # Of publishers without a spider, the archive may hold what other archives had.
+        known = sorted({*self.crawler_process.spider_loader.list(), *names_in(archive / "captures")})
         if unknown := set(opts.publisher) - set(known):
             raise UsageError(f"no such publisher: {', '.join(sorted(unknown))}", print_help=False)
         self.publishers = opts.publisher or known
-        self.archive = Path(self.settings["ARCHIVE_DIR"])
+        self.archive = archive
         self.exitcode = 0
         with ExitStack() as held:
             try:

@@ -11,7 +11,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from newsarchive.capture import Capture
+from newsarchive.capture import NO_RESPONSES, Capture
 from newsarchive.coverage import Span, gaps_between, joined
 from newsarchive.index.facts import (
     AddressRow,
@@ -46,6 +46,7 @@ from newsarchive.index.row import (
     place_of,
     row_of,
     settled,
+    unread,
     updated,
     weight,
 )
@@ -55,6 +56,7 @@ from newsarchive.index.schema import (
     COLUMNS,
     NAMES,
     NEWEST,
+    PAGELESS,
     PARTIAL,
     SCHEMA,
     SELECT,
@@ -62,6 +64,7 @@ from newsarchive.index.schema import (
     UPSERT,
     VERSION,
 )
+from newsarchive.post import named
 
 __all__ = ["Index"]
 
@@ -111,6 +114,14 @@ FED = f"""WITH RECURSIVE known(url) AS (
 TAKE_BACK = f"""UPDATE captures SET {", ".join(f"{name} = NULL" for name in READING)}, reads = 0,
  first = 0, revision = 0, shown = 0, sha256 = NULL, lies = NULL, outdated = 0
  WHERE publisher = ? AND id = ? AND {PARTIAL}"""
+#: Other ids under which only posts and items tell of the article that a page at an address reads as.
+TOLD_OF = """SELECT DISTINCT id FROM (
+ SELECT publisher, id, kind FROM captures WHERE url IN (?3, ?4) AND reads IN (1, 2)
+ UNION SELECT publisher, id, kind FROM captures WHERE canonical IN (?3, ?4) AND reads IN (1, 2)
+) AS told WHERE publisher = ?1 AND id <> ?2 AND kind IN ('item', 'post') AND NOT EXISTS (
+ SELECT 1 FROM captures WHERE publisher = ?1 AND id = told.id AND kind NOT IN ('item', 'post')) ORDER BY id"""
+#: Kinds of captures that say of an article what pages say of it, without its id.
+ADOPTED = ("item", "post")
 #: What sorts behind every position in a file.
 END = (1 << 63) - 1
 
@@ -214,6 +225,10 @@ class Index:
         else:
             says = bool(reading or entry.target or entry.ending == TwinTaken.reason)
             told = self._told_by_feeds(entry.publisher, url, reading) if says else []
+        if reading and entry.capture.kind in ADOPTED:
+            entry = self._adopted(entry, reading)
+        elif reading and entry.capture.kind not in NO_RESPONSES and (ids := self._told_by_posts(reading, url)):
+            return self._record_adopting(ids, entry, sha256, write)
         if told and (not entry.target or self._leads_to_page(entry)):
             return self._record_instead(told, entry, sha256, write)
         return self._record_alone(entry, sha256, write)
@@ -231,6 +246,35 @@ class Index:
             raise
         self._run("RELEASE instead")
         return replace(place, freed=tuple(row.lies for row in rows if row.lies))
+
+    def _record_adopting(self, ids: list[str], entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
+        """Write what recording a page comes to whose article is known by its address alone: they become one."""
+        assert entry.reading
+        self._run("SAVEPOINT instead")
+        try:
+            articles = [article for id in ids if (article := self.article(entry.publisher, id))]
+            lines = [self._line(entry.publisher, id) for id in ids]
+            for row in chain.from_iterable(lines):
+                self._run(UPSERT, *unread(row))
+            for row in chain.from_iterable(lines):
+                self._record_alone(_as_read_by(row, entry.reading.id), "", None)
+            place = self._record_alone(entry, sha256, write)
+        except BaseException:
+            self._undo("instead")
+            raise
+        self._run("RELEASE instead")
+        return replace(place, freed=tuple(article.lies for article in articles if article.lies))
+
+    def _adopted(self, entry: Entry, reading: Reading) -> Entry:
+        """Return what a post or an item says, as of the article that pages at its address read as."""
+        page = max(
+            (row for url in {entry.capture.url, reading.url} if (row := self._read(as_utf8(url)))),
+            key=weight,
+            default=None,
+        )
+        if not page or page.publisher != entry.publisher or page.id == as_utf8(reading.id):
+            return entry
+        return replace(entry, reading=_under(reading, str(page.id)))
 
     def _undo(self, savepoint: str) -> None:
         """Undo what was done since a savepoint, unless SQLite has undone the whole transaction."""
@@ -337,6 +381,11 @@ class Index:
             return []
         named = (reading.id, reading.url, reading.twin or url) if reading else ("", url, url)
         return [id for (id,) in self._all(FED, publisher, as_utf8(url), *map(as_utf8, named))]
+
+    def _told_by_posts(self, reading: Reading, url: str) -> list[str]:
+        """Return the other ids under which only posts and items tell of the article that a page reads as."""
+        values = reading.publisher, as_utf8(reading.id), as_utf8(url), as_utf8(reading.url)
+        return [id for (id,) in self._all(TOLD_OF, *values)]
 
     # Where a capture stands.
 
@@ -510,7 +559,7 @@ class Index:
 
     def _address(self, url: str) -> tuple[Row | None, Row | None]:
         """Return the newest capture of an address, and its newest reading: one that counts, or else a withdrawn one."""
-        asked = self._row(f"{SELECT} WHERE url = ? AND kind <> 'entry' {BEST}", url)
+        asked = self._row(f"{SELECT} WHERE url = ? AND NOT {PAGELESS} {BEST}", url)
         read = self._read(url) or self._row(f"{SELECT} WHERE twin = ? {BEST}", url)
         others = self._newest(url, range(asked.reads)) if asked else []
         return max((row for row in (asked, *others) if row), key=moment, default=None), read
@@ -522,7 +571,7 @@ class Index:
 
     def _newest(self, url: str, kinds: Iterable[int]) -> list[Row]:
         """Return the newest captures of an address by what they say of an article, each a step in an index."""
-        sql = f"{SELECT} WHERE url = ? AND reads = ? AND kind <> 'entry' {NEWEST}"
+        sql = f"{SELECT} WHERE url = ? AND reads = ? AND NOT {PAGELESS} {NEWEST}"
         rows = (self._row(sql, url, reads) for reads in kinds)
         return [row for row in rows if row]
 
@@ -536,7 +585,7 @@ class Index:
         What feeds say of an article is none of them.
         """
         # Each kind is a walk in an index; a listing has thousands of captures.
-        sql = f"""{SELECT} WHERE url = ? AND reads = ? AND kind <> 'entry'
+        sql = f"""{SELECT} WHERE url = ? AND reads = ? AND NOT {PAGELESS}
  ORDER BY captured DESC, file DESC, offset DESC LIMIT ?"""
         kinds = (map(Row._make, self._all(sql, as_utf8(url), reads, most)) for reads in (SILENT, WITHDRAWN, CURRENT))
         rows = sorted(chain.from_iterable(kinds), key=moment, reverse=True)
@@ -553,7 +602,7 @@ class Index:
         first, last = (
             self._row(f"{sql} {order} LIMIT 1", publisher, as_utf8(id), CURRENT) for order in ("ASC", "DESC")
         )
-        if not (first and last) or last.kind == "entry":
+        if not (first and last) or last.kind in NO_RESPONSES:
             return None
         published = datetime.fromisoformat(str(last.published))
         announced = as_time(first.announced) or published
@@ -567,15 +616,15 @@ class Index:
 
     def endings_below(self, address: str) -> list[tuple[str, str, datetime]]:
         """Return the captured addresses that begin with another and a digit, how each ended last, and when."""
-        sql = """SELECT url, ending, max(captured) FROM captures
- WHERE url >= ? AND url < ? AND kind <> 'entry' GROUP BY url"""
+        sql = f"""SELECT url, ending, max(captured) FROM captures
+ WHERE url >= ? AND url < ? AND NOT {PAGELESS} GROUP BY url"""
         rows = self._all(sql, address + "0", address + ":")
         return [(url, ending, datetime.fromisoformat(captured)) for url, ending, captured in rows]
 
     def first_read(self, publisher: str, since: datetime) -> list[tuple[str, datetime]]:
         """Return the articles of a publisher whose pages were read for the first time since then, with that time."""
-        sql = """SELECT id, captured FROM captures
- WHERE publisher = ? AND first = 1 AND captured >= ? AND kind <> 'entry' ORDER BY captured"""
+        sql = f"""SELECT id, captured FROM captures
+ WHERE publisher = ? AND first = 1 AND captured >= ? AND NOT {PAGELESS} ORDER BY captured"""
         return [(id, datetime.fromisoformat(first)) for id, first in self._all(sql, publisher, as_text(since))]
 
     def find(self, text: str) -> list[tuple[str, str]]:
@@ -622,9 +671,9 @@ class Index:
 
     def endings(self, publisher: str) -> dict[str, int]:
         """Return how many addresses of a publisher end how, by ending; each counts by its newest capture."""
-        sql = """SELECT ending, count(*) FROM (
+        sql = f"""SELECT ending, count(*) FROM (
  SELECT ending, row_number() OVER (PARTITION BY url ORDER BY captured DESC, file DESC, offset DESC) AS place
- FROM captures WHERE publisher = ? AND kind <> 'entry') WHERE place = 1 GROUP BY ending ORDER BY ending"""
+ FROM captures WHERE publisher = ? AND NOT {PAGELESS}) WHERE place = 1 GROUP BY ending ORDER BY ending"""
         return dict(self._all(sql, publisher))
 
     def files(self, publisher: str) -> dict[str, int]:
@@ -806,3 +855,24 @@ class Index:
 
 def _span(start: str, end: str) -> Span:
     return Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+def _under(reading: Reading, id: str) -> Reading:
+    """Return what is said of an article under another id, by which its post is named, too."""
+    return replace(reading, id=id, post=str(named(reading.publisher, id, reading.published)))
+
+
+def _as_read_by(row: Row, id: str) -> Entry:
+    """Return what a post or an item says, as of the article with an id."""
+    reading = Reading(
+        publisher=row.publisher,
+        id=str(row.id),
+        url=row.canonical or row.url,
+        twin=row.twin or "",
+        title=str(row.title),
+        published=datetime.fromisoformat(str(row.published)),
+        post=str(row.post),
+        fingerprint=str(row.fingerprint),
+        sketch=row.sketch or b"",
+    )
+    return Entry(row.capture, row.publisher, row.ending, row.target, _under(reading, id))

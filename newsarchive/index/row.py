@@ -24,6 +24,7 @@ __all__ = [
     "place_of",
     "row_of",
     "settled",
+    "unread",
     "updated",
     "weight",
 ]
@@ -132,6 +133,11 @@ def row_of(entry: Entry) -> Row:
         sketch=reading.sketch or None,
         reads=CURRENT,
     )
+
+
+def unread(row: Row) -> Row:
+    """Return a row without what its capture says of an article."""
+    return Row._make((*row[: Row._fields.index("id")], *Row._field_defaults.values()))
 
 
 def updated(known: Row, row: Row) -> Row:

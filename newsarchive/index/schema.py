@@ -2,6 +2,7 @@
 
 import re
 
+from newsarchive.capture import NO_RESPONSES
 from newsarchive.index.likeness import INDEXES
 from newsarchive.index.row import Row
 
@@ -11,6 +12,7 @@ __all__ = [
     "COLUMNS",
     "NAMES",
     "NEWEST",
+    "PAGELESS",
     "PARTIAL",
     "SCHEMA",
     "SELECT",
@@ -26,6 +28,8 @@ VERSION = 1
 #: What is true of the capture that an article shows if the post on disk is not known to be made of it as it reads now.
 STALE = "shown = 1 AND reads = 2 AND (sha256 IS NULL OR lies IS NOT NULL OR outdated = 1)"
 
+#: What is true of a capture that is no response: it says nothing of what a server has at its address.
+PAGELESS = f"kind IN ({', '.join(map(repr, NO_RESPONSES))})"
 #: What is true of a capture that says of an article what a feed says of it, as long as no page of it could be read.
 PARTIAL = "kind = 'entry' AND reads > 0"
 
@@ -73,7 +77,7 @@ SCHEMA = (
     """CREATE VIEW revisions AS
  SELECT publisher, id, captured, file, offset, coalesce(canonical, url) AS url, title, published, fingerprint
  FROM captures WHERE revision = 1""",
-    """CREATE VIEW addresses AS
+    f"""CREATE VIEW addresses AS
  WITH named AS (
  SELECT url, reads, captured, file, offset, publisher, id, 2 * (reads > 0) AS rank FROM captures
  UNION ALL
@@ -86,7 +90,7 @@ SCHEMA = (
  ) AS place FROM named
  ), newest AS (
  SELECT *, row_number() OVER (PARTITION BY url ORDER BY captured DESC, file DESC, offset DESC) AS place FROM captures
- WHERE kind <> 'entry'
+ WHERE NOT {PAGELESS}
  )
  SELECT best.url, coalesce(newest.ending, '') AS ending, newest.captured, coalesce(newest.target, '') AS target,
  iif(best.id IS NULL, '', best.publisher) AS publisher, coalesce(best.id, '') AS id

@@ -27,6 +27,7 @@ __all__ = [
     "iso",
     "new_id",
     "request",
+    "resource",
     "response",
     "target",
     "whole_milliseconds",
@@ -90,6 +91,11 @@ def request(fields: dict[str, str], method: str, headers: Lines) -> bytes:
 
 def conversion(fields: dict[str, str], kind: str, body: bytes) -> bytes:
     """Return the gzip member of what was made of another record, with its media type."""
+    return member(fields, kind, b"", body)
+
+
+def resource(fields: dict[str, str], kind: str, body: bytes) -> bytes:
+    """Return the gzip member of what was not served over HTTP, with its media type."""
     return member(fields, kind, b"", body)
 
 

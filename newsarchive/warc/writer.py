@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from newsarchive.capture import Capture
+from newsarchive.capture import NO_RESPONSES, Capture
 from newsarchive.warc.digest import payload_digest
 from newsarchive.warc.open_file import OpenFile, failed_before
 from newsarchive.warc.reader import WarcError, record_at, refers_to
@@ -17,6 +17,7 @@ from newsarchive.warc.render import (
     iso,
     new_id,
     request,
+    resource,
     response,
     target,
     whole_milliseconds,
@@ -137,6 +138,26 @@ class CaptureWriter:
         record = conversion({name: field for name, field in fields.items() if field}, media_type, body)
         named, offset = self._append(file, opening, record)
         return Capture(named, offset, url, whole_milliseconds(captured), 200, digest, kind, announced)
+
+    def take_over(
+        self, *, url: str, captured: datetime, media_type: str, body: bytes, kind: str, source: str
+    ) -> Capture:
+        """Write what nobody served to us; return where it is kept. It is durable after ``sync``.
+
+        ``source`` says which file it was. Raises OSError if it cannot be written; the file is then as it was before.
+        """
+        digest = payload_digest(body)
+        file, opening, common = self._beginning(url, captured)
+        fields = {
+            "WARC-Type": NO_RESPONSES[kind],
+            "WARC-Record-ID": new_id(),
+            **common,
+            "WARC-Payload-Digest": digest,
+            "X-Newsarchive-Kind": kind,
+            "X-Newsarchive-Source": source,
+        }
+        named, offset = self._append(file, opening, resource(fields, media_type, body))
+        return Capture(named, offset, url, whole_milliseconds(captured), 200, digest, kind)
 
     def _beginning(self, url: str, captured: datetime) -> tuple[OpenFile, bytes, dict[str, str]]:
         """Return the file to write to, what has to open it, and what all records of a capture say."""

@@ -1,0 +1,189 @@
+"""The files of existing archives, one by one: in folders, git checkouts, tar and zip files.
+
+Nothing is unpacked: members are read where they lie, and a name leads nowhere but into the report.
+"""
+
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from newsarchive.article import Refused
+from newsarchive.importing.candidate import Candidate
+from newsarchive.page import MAX_SIZE
+
+__all__ = ["NotThere", "files", "size"]
+
+#: How the names of posts end; the shape of what is in them decides.
+SUFFIXES = (".md", ".markdown", ".mkd", ".html", ".htm", ".txt")
+#: Folders of a site in which there is no post: what Jekyll made, and what others wrote.
+NO_POSTS = ("_site", "_layouts", "_includes", "_sass", "node_modules", "vendor")
+#: Bytes that all members of a tar or zip file may have for each of its own: text becomes a tenth at most.
+RATIO = 200
+#: Bytes that are no bomb yet.
+HARMLESS = 1 << 30
+#: What the formats raise for a file that is not whole.
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, LZMAError, OSError, NotImplementedError)
+
+
+class NotThere(ValueError):
+    """Says which path cannot be taken over, and why."""
+
+
+def size(path: Path) -> int:
+    """Return how many bytes there are to be read of a path, roughly; raise NotThere if there is nothing."""
+    if path.is_dir():
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in _entries(path) if _may_be_post(entry.name))
+    if not path.is_file():
+        raise NotThere(f"no such file or folder: {path}")
+    return path.stat().st_size
+
+
+def files(path: Path) -> Iterator[Candidate]:
+    """Yield the files of a folder, a tar or a zip file, or a file, that may be posts, and what cannot be read."""
+    if path.is_dir():
+        yield from _of_folder(path)
+    elif zipfile.is_zipfile(path):
+        yield from _of_zip(path)
+    elif path.name.lower().endswith(SUFFIXES):
+        yield _file(path, path.name)
+    elif tarfile.is_tarfile(path):
+        yield from _of_tar(path)
+    else:
+        raise NotThere(f"neither a folder, a tar or zip file, nor a post: {path}")
+
+
+def _may_be_post(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+# Folders.
+
+
+def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """Yield what lies below a folder, by name, but not in hidden folders, nor in those that hold no posts."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            if not entry.name.startswith(".") and entry.name not in NO_POSTS:
+                yield from _entries(Path(entry.path))
+        else:
+            yield entry
+
+
+def _of_folder(folder: Path) -> Iterator[Candidate]:
+    root = folder.resolve()
+    for entry in _entries(folder):
+        path = Path(entry.path)
+        name = path.relative_to(folder).as_posix()
+        if entry.is_symlink():
+            inside = path.resolve().is_relative_to(root)
+            if inside and path.is_dir():
+                continue
+            if not inside:
+                yield Candidate(name, refusal=Refused("link-outside", f"a symbolic link to {path.readlink()}"))
+                continue
+        if _may_be_post(entry.name):
+            yield _file(path, name)
+
+
+def _file(path: Path, name: str) -> Candidate:
+    try:
+        told = path.stat()
+        if not stat.S_ISREG(told.st_mode):
+            return Candidate(name, refusal=Refused("no-file", "not a regular file"))
+        if told.st_size > MAX_SIZE:
+            return Candidate(name, size=told.st_size, refusal=_too_large(told.st_size))
+        return Candidate(name, path.read_bytes())
+    except OSError as error:
+        return Candidate(name, refusal=Refused("unreadable-file", error.strerror or str(error)))
+
+
+def _too_large(count: int) -> Refused:
+    return Refused("too-large", f"{count} bytes, of which {MAX_SIZE} are read at most")
+
+
+# Tar and zip files.
+
+
+def _of_tar(path: Path) -> Iterator[Candidate]:
+    most = max(HARMLESS, RATIO * path.stat().st_size)
+    try:
+        with tarfile.open(path, "r|*", errorlevel=1) as tar:
+            for member in tar:
+                if tar.offset > most:
+                    yield Candidate(
+                        path.name, refusal=Refused("bomb", f"more than {most} bytes in it; the rest is left")
+                    )
+                    return
+                # What was read of a stream is not read again.
+                tar.members = []  # type: ignore[attr-defined]
+                if wrong := _refused(member.name, not (member.isfile() or member.isdir())):
+                    yield Candidate(member.name, refusal=wrong)
+                elif member.isfile() and _wanted(member.name):
+                    yield _member(member.name, member.size, tar.extractfile(member))
+    except DAMAGED as error:
+        yield Candidate(path.name, refusal=Refused("damaged-archive", f"{error}; what comes before was read"))
+
+
+def _of_zip(path: Path) -> Iterator[Candidate]:
+    most, total = max(HARMLESS, RATIO * path.stat().st_size), 0
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in sorted(archive.infolist(), key=lambda info: info.filename):
+                link = stat.S_ISLNK(info.external_attr >> 16)
+                if wrong := _refused(info.filename, link):
+                    yield Candidate(info.filename, refusal=wrong)
+                elif not info.is_dir() and _wanted(info.filename):
+                    if info.flag_bits & 1:
+                        yield Candidate(
+                            info.filename, refusal=Refused("encrypted", "it cannot be read without a password")
+                        )
+                        continue
+                    total += min(info.file_size, MAX_SIZE)
+                    if total > most:
+                        yield Candidate(
+                            path.name, refusal=Refused("bomb", f"more than {most} bytes in it; the rest is left")
+                        )
+                        return
+                    yield _zipped(archive, info)
+    except DAMAGED as error:
+        yield Candidate(path.name, refusal=Refused("damaged-archive", str(error)))
+
+
+def _zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Candidate:
+    try:
+        with archive.open(info) as file:
+            return _member(info.filename, info.file_size, file)
+    except (*DAMAGED, RuntimeError) as error:
+        return Candidate(info.filename, refusal=Refused("damaged-archive", str(error)))
+
+
+def _member(name: str, told: int, file: IO[bytes] | None) -> Candidate:
+    """Return what a member holds; what it says of its size may be wrong."""
+    if file is None or told > MAX_SIZE:
+        return Candidate(name, size=told, refusal=_too_large(told))
+    content = file.read(MAX_SIZE + 1)
+    if len(content) > MAX_SIZE:
+        return Candidate(name, size=len(content), refusal=_too_large(len(content)))
+    return Candidate(name, content)
+
+
+def _refused(name: str, special: bool) -> Refused | None:
+    """Return why a member is not even looked at; None if it may be."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
+        return Refused("path-outside", "its name leads out of the archive")
+    return Refused("no-file", "a link or a device") if special and _may_be_post(name) else None
+
+
+def _wanted(name: str) -> bool:
+    folders: Iterable[str] = PurePosixPath(name).parts[:-1]
+    hidden = any((part.startswith(".") and part != ".") or part in NO_POSTS for part in folders)
+    return _may_be_post(name) and not hidden
