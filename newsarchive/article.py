@@ -91,5 +91,7 @@ class Article:
     capture: Capture | None = field(default=None, compare=False, repr=False)
     #: Its post to the byte, where that is not made of the fields: an imported one's; empty otherwise.
     content: bytes = field(default=b"", compare=False, repr=False)
+    #: How the name of its post ends: ``.md``, or ``.html`` where that was the name of an imported one.
+    suffix: str = field(default=".md", compare=False, repr=False)
     #: Whether it went through READ_STEPS already, in the process that read it, or needs none.
     ready: bool = field(default=False, compare=False, repr=False)

@@ -170,13 +170,13 @@ def read(text: str) -> Post:
 
 def path(article: Article) -> PurePosixPath:
     """Return where an article's post lives in the archive: it depends on publisher, id and day alone."""
-    return named(article.publisher, article.id, article.published)
+    return named(article.publisher, article.id, article.published, article.suffix)
 
 
-def named(publisher: str, id: str, published: datetime) -> PurePosixPath:
+def named(publisher: str, id: str, published: datetime, suffix: str = ".md") -> PurePosixPath:
     """Return where the post of an article of a publisher lives that has an id, and was published at a time."""
     day = published.astimezone(UTC).isoformat()[:10]
-    return PurePosixPath("_posts", _file_name(publisher), day[:4], f"{day}-{_file_name(id)}.md")
+    return PurePosixPath("_posts", _file_name(publisher), day[:4], f"{day}-{_file_name(id)}{suffix}")
 
 
 # The fields of the templates, from meaning to spelling.

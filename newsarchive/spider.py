@@ -14,6 +14,7 @@ from scrapy.http import Response
 from scrapy.utils.misc import load_object
 from twisted.python.failure import Failure
 
+from newsarchive import taken_over
 from newsarchive.address import canonical_url
 from newsarchive.article import Article, Drift, Refused
 from newsarchive.backfill import ABSENT, BackFill, stretch
@@ -24,7 +25,6 @@ from newsarchive.entries import Entries
 from newsarchive.failure import refusal_of
 from newsarchive.listing import Link, Listing, read_entry, read_listing
 from newsarchive.page import is_utf8, is_whole, refuse_unreadable
-from newsarchive.post import read as read_post
 from newsarchive.run import article_ended, asked, capture_ended, first_asked, listing_ended
 from newsarchive.series import Series
 from newsarchive.wayback import as_original, original_of
@@ -350,25 +350,8 @@ class PublisherSpider(Spider):
         )
 
     def parse_post(self, response: Response) -> Article:
-        """Return the article of another archive's post, which stays its post to the byte; raise Refused.
-
-        A post says no more than its title, its address, its text, and when it was published.
-        """
-        post = read_post(response.body.decode())
-        if not post.title.strip():
-            raise Refused("no-title", "the post has none")
-        address = self.known_address(post.url)
-        return self.article(
-            response,
-            id=self.known_id(address),
-            url=address,
-            title=post.title,
-            published=post.published or _meta(response)["captured"],
-            body=" ".join(post.body.split("\n")),
-            language=self.language_at(address),
-            content=response.body,
-            ready=True,
-        )
+        """Return the article of another archive's post; raise Refused."""
+        return taken_over.article_of(self, response)
 
     def parse_item(self, response: Response) -> Article:
         """Return the article that a full-text feed has; raise Refused."""
@@ -377,6 +360,10 @@ class PublisherSpider(Spider):
     def known_address(self, url: str) -> str:
         """Return the canonical address of an article by an address of it; raise ValueError for none of the web."""
         return canonical_url(without_query(url) if self.article_url.search(url) else url)
+
+    def asked_address(self, url: str) -> str:
+        """Return the address at which a page was asked for that older writers name so."""
+        return url
 
     def known_id(self, address: str) -> str:
         """Return the publisher's identifier of an article by its canonical address, which stands for what it hides."""

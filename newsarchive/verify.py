@@ -25,13 +25,11 @@ import orjson
 from rich.filesize import decimal
 
 from newsarchive.address import canonical_url
-from newsarchive.article import Article
 from newsarchive.capture import NO_RESPONSES, Capture
 from newsarchive.index import ArticleRow, Index, IndexUnusable, RunRow
 from newsarchive.index.opening import without_writers
 from newsarchive.ledger import KEPT
-from newsarchive.post import Post, read, render
-from newsarchive.post import path as path_of
+from newsarchive.post import Post, named, read, render
 from newsarchive.store import index_file, lock_file, run_row
 from newsarchive.warc import Damage, WarcError, at
 from newsarchive.warc.checker import Block, problems
@@ -648,10 +646,11 @@ def _told_otherwise(post: Post, row: ArticleRow) -> tuple[str, None] | None:
 
 def _is_named_for(row: ArticleRow) -> bool:
     """Tell whether a post's name is that of its article; the day in it is that of the article's first capture."""
-    named = Article(publisher=row.publisher, id=row.id, url="", title="", published=row.published, language="", body="")
-    ours, theirs = path_of(named), PurePosixPath(row.post)
+    theirs = PurePosixPath(row.post)
+    ours = named(row.publisher, row.id, row.published, theirs.suffix)
     length = len("2024-01-15")
-    return (ours.parts[:2], ours.name[length:]) == (theirs.parts[:2], theirs.name[length:])
+    suffix = theirs.suffix in (".md", ".html")
+    return suffix and (ours.parts[:2], ours.name[length:]) == (theirs.parts[:2], theirs.name[length:])
 
 
 def account_wrong(account: Mapping[str, Any], path: str) -> str:

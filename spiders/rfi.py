@@ -244,6 +244,10 @@ class RfiSpider(PublisherSpider):
         """Return the eight digits of the day in an article's address."""
         return self.key(url).rpartition("/")[2][:8]
 
+    def asked_address(self, url: str) -> str:
+        """Return an address without the second slash that RFI's feeds had after the host."""
+        return re.sub(r"(?<=[^:/])//+", "/", url)
+
     def known_address(self, url: str) -> str:
         """Return the address that an article has, or would have, today."""
         return canonical_url(self.key(url))

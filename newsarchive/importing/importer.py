@@ -19,7 +19,7 @@ from typing import Any, Self
 import orjson
 from scrapy.settings import Settings
 
-from newsarchive.article import Article, Refused
+from newsarchive.article import Refused
 from newsarchive.capture import Capture
 from newsarchive.files import Drafts, create_file
 from newsarchive.importing.candidate import Candidate, Taken
@@ -39,8 +39,6 @@ __all__ = ["Importer"]
 BATCH = 200
 #: A post may be dated ahead a little: clocks and zones differ.
 AHEAD = timedelta(days=1)
-#: Media type of posts.
-MARKDOWN = "text/markdown; charset=utf-8"
 DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)-(\d\d)-(\d\d)(?!\d)")
 
 
@@ -94,20 +92,23 @@ class Importer:
             self.report.left_out["not of a publisher asked for"] += 1
             return None
         self.report.take(taken)
+        if taken.article.content != candidate.content:
+            self.report.mend(candidate.name)
         return taken
 
     def taken(self, candidate: Candidate) -> Taken:
         """Return the post in a file; raise Refused."""
         post = post_in(candidate.content)
         publisher = publisher_of(post, PurePosixPath(candidate.name).parts[:-1], self.spiders)
+        url = self.reader.spider(publisher).asked_address(post.url)
         captured = post.published or day_of(candidate.name)
         if captured > self.now + AHEAD:
             raise Refused("future-time", f"{captured:%Y-%m-%dT%H:%M:%SZ}")
         served = Served(
-            url=post.url,
+            url=url,
             captured=captured.replace(microsecond=captured.microsecond // 1000 * 1000),
             status=200,
-            headers=[("Content-Type", MARKDOWN)],
+            headers=[("Content-Type", media_type(candidate.name))],
             body=candidate.content,
             digest="",
             offset=0,
@@ -116,7 +117,7 @@ class Importer:
         )
         article = self.reader.read(publisher, served)
         same = render(post).encode() == candidate.content
-        return Taken(candidate.name, candidate.content, post.form, same, post.url, served.captured, article)
+        return Taken(candidate.name, candidate.content, post.form, same, url, served.captured, article)
 
     # Writing.
 
@@ -146,10 +147,11 @@ class Importer:
         with self.index.transaction(), Drafts() as drafts:
             for taken, capture, run in captured:
                 try:
-                    place = keep(self.index, self.archive, entry_of(capture, taken.article), taken.content, drafts)
+                    entry = entry_of(capture, taken.article)
+                    place = keep(self.index, self.archive, entry, taken.article.content, drafts)
                     endings.append((run, place.ending))
                 except Refused as refusal:
-                    self.index.record(entry_refused(capture, taken.article, refusal))
+                    self.index.record(Entry(capture, taken.article.publisher, refusal.reason))
                     endings.append((run, refusal.reason))
                     self.report.refuse(taken.name, refusal)
             drafts.settle()
@@ -199,7 +201,7 @@ class _Run:
         return self.writer.take_over(
             url=taken.url,
             captured=taken.captured,
-            media_type=MARKDOWN,
+            media_type=media_type(taken.name),
             body=taken.content,
             kind="post",
             source=taken.name.encode("utf-8", "backslashreplace").decode(),
@@ -252,6 +254,12 @@ def post_in(content: bytes) -> Post:
         raise Refused("encoding", f"line {line}: not UTF-8") from error
 
 
+def media_type(name: str) -> str:
+    """Return what a post is by its name: Jekyll shows Markdown otherwise than HTML."""
+    is_html = name.lower().endswith((".html", ".htm"))
+    return f"text/{'html' if is_html else 'markdown'}; charset=utf-8"
+
+
 def day_of(name: str) -> datetime:
     """Return the beginning of the day in the name of a file; raise Refused if there is none."""
     found = DAY.search(PurePosixPath(name).name)
@@ -261,11 +269,6 @@ def day_of(name: str) -> datetime:
     except ValueError:
         pass
     raise Refused("no-time", "neither the post nor its file's name says when it was published")
-
-
-def entry_refused(capture: Capture, article: Article, refusal: Refused) -> Entry:
-    """Return what the index keeps of a capture that does not become an article."""
-    return Entry(capture, article.publisher, refusal.reason)
 
 
 def _iso(moment: datetime) -> str:

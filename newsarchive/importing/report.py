@@ -43,6 +43,8 @@ class Report:
     #: Files that were refused, by reason, and the first of them.
     refused: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
+    #: Posts whose front matter no reader of YAML takes for what it means; that is spelled anew.
+    mended: list[str] = field(default_factory=list)
     #: Files that are no posts, or not of the publishers asked for.
     left_out: Counter[str] = field(default_factory=Counter)
     #: Articles met, as hashes: there may be millions.
@@ -70,6 +72,10 @@ class Report:
         if len(self.named) < SHOWN:
             self.named.append(f"REFUSED {printable(name)}: {printable(str(refusal))}")
 
+    def mend(self, name: str) -> None:
+        """Note a post that is captured to the byte, but must not lie in a site as it is."""
+        self.mended.append(name)
+
     def lines(self) -> list[str]:
         """Return what is to be told."""
         told = []
@@ -87,6 +93,10 @@ class Report:
             f"OTHERWISE {printable(name)}: is kept as it is, but not understood to the byte"
             for name in self.others[:SHOWN]
         ]
+        if self.mended:
+            why = "its front matter is spelled anew, as sites would show neither title nor date"
+            told.append(f"{len(self.mended):6}  yaml: {why}")
+            told += [f"MENDED {printable(name)}" for name in self.mended[:SHOWN]]
         told += [f"{count:6}  left out: {why}" for why, count in sorted(self.left_out.items())]
         told += [f"{count:6}  refused: {reason}" for reason, count in sorted(self.refused.items())]
         told += self.named

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Self
 
 from newsarchive.capture import NO_RESPONSES, Capture
@@ -859,7 +859,8 @@ def _span(start: str, end: str) -> Span:
 
 def _under(reading: Reading, id: str) -> Reading:
     """Return what is said of an article under another id, by which its post is named, too."""
-    return replace(reading, id=id, post=str(named(reading.publisher, id, reading.published)))
+    suffix = PurePosixPath(reading.post).suffix
+    return replace(reading, id=id, post=str(named(reading.publisher, id, reading.published, suffix)))
 
 
 def _as_read_by(row: Row, id: str) -> Entry:

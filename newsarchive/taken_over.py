@@ -1,0 +1,73 @@
+"""Articles of which the archive has no page, but a post that another archive had of it.
+
+The post is captured to the byte, and stays the article's post as it is. Only where no reader
+of YAML takes front matter for what it means, that is spelled anew: a site would show the
+post without title and date, or not be built at all.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import yaml
+from scrapy.http import Response
+
+from newsarchive.article import Article, Refused
+from newsarchive.post import Post, read, render
+
+if TYPE_CHECKING:
+    from newsarchive.spider import PublisherSpider
+
+__all__ = ["article_of", "is_sound"]
+
+#: Fields of front matter that YAML may read as something else than the post means.
+DOUBTFUL = frozenset(("title", "date", "author", "from", "tags", "categories"))
+LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def article_of(spider: "PublisherSpider", response: Response) -> Article:
+    """Return the article of a post; raise Refused.
+
+    A post says no more than its title, its address, its text, and when it was published; what it does not say of
+    that, its capture does.
+    """
+    text = response.body.decode()
+    post = read(text)
+    if not post.title.strip():
+        raise Refused("no-title", "the post has none")
+    assert response.request
+    address = spider.known_address(post.url)
+    is_html = (response.headers.get("Content-Type") or b"").startswith(b"text/html")
+    sound = is_sound(post, text)
+    return spider.article(
+        response,
+        id=spider.known_id(address),
+        url=address,
+        title=post.title,
+        published=post.published or response.request.meta["captured"],
+        body=" ".join(post.body.split("\n")),
+        language=spider.language_at(address),
+        content=response.body if sound else render(respelled(post)).encode(),
+        ready=True,
+        suffix=".html" if is_html else ".md",
+    )
+
+
+def respelled(post: Post) -> Post:
+    """Return a post whose front matter is spelled as we spell it."""
+    return replace(post, written={name: text for name, text in post.written.items() if name not in DOUBTFUL})
+
+
+def is_sound(post: Post, text: str) -> bool:
+    """Tell whether readers of YAML take the front matter of a post's text for what the post means."""
+    if post.form != "front" or DOUBTFUL.isdisjoint(post.written):
+        return True
+    try:
+        told = yaml.load(text[4 : text.index("\n---\n", 3) + 1], LOADER)
+    except (yaml.YAMLError, ValueError):
+        return False
+    return isinstance(told, dict) and _told(told.get("title")) == _told(post.title)
+
+
+def _told(title: object) -> str:
+    """Return a title as far as older writers told it rightly: they took a no-break space for a space, and more."""
+    return " ".join(title.replace("...", "", 1).split()) if isinstance(title, str) else ""
