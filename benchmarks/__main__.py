@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import captures, crawl, index, read, replay
+from benchmarks import captures, crawl, importing, index, read, replay
 
 BENCHMARKS = {
     "read": read.main,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "captures": captures.main,
     "crawl": crawl.main,
     "index": index.main,
+    "import": importing.main,
 }
 
 met = [BENCHMARKS[name]() for name in sys.argv[1:] or BENCHMARKS]

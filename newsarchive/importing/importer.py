@@ -92,8 +92,6 @@ class Importer:
             self.report.left_out["not of a publisher asked for"] += 1
             return None
         self.report.take(taken)
-        if taken.article.content != candidate.content:
-            self.report.mend(candidate.name)
         return taken
 
     def taken(self, candidate: Candidate) -> Taken:

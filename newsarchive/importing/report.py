@@ -1,5 +1,6 @@
 """What came of taking an archive over, counted and in words."""
 
+import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date
@@ -37,18 +38,23 @@ class Report:
     """Counts the files of an archive by what becomes of them."""
 
     publishers: dict[str, Publisher] = field(default_factory=lambda: defaultdict(Publisher))
-    #: Posts that are written back to the same bytes, and those that are not.
+    #: Posts that were read, and those among them that are written back to the same bytes.
+    read: int = 0
     same: int = 0
-    others: list[str] = field(default_factory=list)
-    #: Files that were refused, by reason, and the first of them.
-    refused: Counter[str] = field(default_factory=Counter)
-    named: list[str] = field(default_factory=list)
     #: Posts whose front matter no reader of YAML takes for what it means; that is spelled anew.
-    mended: list[str] = field(default_factory=list)
+    mended: int = 0
+    #: Files that were refused, by reason.
+    refused: Counter[str] = field(default_factory=Counter)
     #: Files that are no posts, or not of the publishers asked for.
     left_out: Counter[str] = field(default_factory=Counter)
-    #: Articles met, as hashes: there may be millions.
-    met: set[int] = field(default_factory=set)
+    #: Articles met, as hashes; in a file that SQLite removes, as there may be millions.
+    met: sqlite3.Connection = field(default_factory=lambda: sqlite3.connect(""))
+
+    #: Lines about single files, the first of each kind.
+    lines_of: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self.met.execute("CREATE TABLE met (article INTEGER PRIMARY KEY)")
 
     def take(self, taken: Taken) -> None:
         """Count a post that was read."""
@@ -58,23 +64,28 @@ class Report:
         publisher.forms[taken.form] += 1
         publisher.days.add(taken.captured.date())
         key = f"{article.publisher}\n{article.id}".encode("utf-8", "surrogatepass")
-        mark = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
-        publisher.duplicates += mark in self.met
-        self.met.add(mark)
-        if taken.same:
-            self.same += 1
-        else:
-            self.others.append(taken.name)
+        mark = int.from_bytes(blake2b(key, digest_size=8).digest(), "big", signed=True)
+        added = self.met.execute("INSERT OR IGNORE INTO met VALUES (?)", (mark,)).rowcount
+        publisher.duplicates += not added
+        self.read += 1
+        self.same += taken.same
+        if not taken.same:
+            self.name("OTHERWISE", taken.name, "it is kept as it is, but not understood to the byte")
+        if article.content != taken.content:
+            self.mended += 1
+            self.name(
+                "MENDED", taken.name, "its front matter is spelled anew, as sites would show neither title nor date"
+            )
 
     def refuse(self, name: str, refusal: Refused) -> None:
-        """Count a file that is not taken over, and keep its name."""
+        """Count a file that is not taken over."""
         self.refused[refusal.reason] += 1
-        if len(self.named) < SHOWN:
-            self.named.append(f"REFUSED {printable(name)}: {printable(str(refusal))}")
+        self.name("REFUSED", name, str(refusal))
 
-    def mend(self, name: str) -> None:
-        """Note a post that is captured to the byte, but must not lie in a site as it is."""
-        self.mended.append(name)
+    def name(self, what: str, name: str, why: str) -> None:
+        """Keep a line about a file, unless there are many."""
+        if len(self.lines_of[what]) < SHOWN:
+            self.lines_of[what].append(f"{what} {printable(name)}: {printable(why)}")
 
     def lines(self) -> list[str]:
         """Return what is to be told."""
@@ -87,19 +98,13 @@ class Report:
             if publisher.endings:
                 endings = ", ".join(f"{count} {ending}" for ending, count in sorted(publisher.endings.items()))
                 told.append(f"{name}: {endings}")
-        read = self.same + len(self.others)
-        told.append(f"{self.same} of {read} posts are written back to the same bytes")
-        told += [
-            f"OTHERWISE {printable(name)}: is kept as it is, but not understood to the byte"
-            for name in self.others[:SHOWN]
-        ]
-        if self.mended:
-            why = "its front matter is spelled anew, as sites would show neither title nor date"
-            told.append(f"{len(self.mended):6}  yaml: {why}")
-            told += [f"MENDED {printable(name)}" for name in self.mended[:SHOWN]]
+        told.append(f"{self.same} of {self.read} posts are written back to the same bytes")
         told += [f"{count:6}  left out: {why}" for why, count in sorted(self.left_out.items())]
+        told += [f"{self.mended:6}  mended: yaml"] if self.mended else []
         told += [f"{count:6}  refused: {reason}" for reason, count in sorted(self.refused.items())]
-        told += self.named
-        if (more := self.refused.total() - len(self.named)) > 0:
-            told.append(f"REFUSED {more} more")
+        numbers = {"OTHERWISE": self.read - self.same, "MENDED": self.mended, "REFUSED": self.refused.total()}
+        for what, number in numbers.items():
+            told += self.lines_of[what]
+            if (more := number - len(self.lines_of[what])) > 0:
+                told.append(f"{what} {more} more")
         return told

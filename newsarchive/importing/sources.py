@@ -4,11 +4,13 @@ Nothing is unpacked: members are read where they lie, and a name leads nowhere b
 """
 
 import os
+import sqlite3
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -38,7 +40,7 @@ class NotThere(ValueError):
 def size(path: Path) -> int:
     """Return how many bytes there are to be read of a path, roughly; raise NotThere if there is nothing."""
     if path.is_dir():
-        return sum(entry.stat(follow_symlinks=False).st_size for entry in _entries(path) if _may_be_post(entry.name))
+        return sum(found.lstat().st_size for found in _below(path) if _may_be_post(found.name))
     if not path.is_file():
         raise NotThere(f"no such file or folder: {path}")
     return path.stat().st_size
@@ -65,31 +67,39 @@ def _may_be_post(name: str) -> bool:
 # Folders.
 
 
-def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
+def _below(folder: Path) -> Iterator[Path]:
     """Yield what lies below a folder, by name, but not in hidden folders, nor in those that hold no posts."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            if not entry.name.startswith(".") and entry.name not in NO_POSTS:
-                yield from _entries(Path(entry.path))
-        else:
-            yield entry
+    for name, is_folder in _by_name(folder):
+        path = folder / name
+        if not is_folder:
+            yield path
+        elif not name.startswith(".") and name not in NO_POSTS:
+            yield from _below(path)
+
+
+def _by_name(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the names in a folder in their order, and whether each is a folder's; there may be a million."""
+    # An empty name stands for a file that SQLite removes, and in which it keeps what has no place in memory.
+    with closing(sqlite3.connect("")) as names, os.scandir(folder) as found:
+        names.execute("CREATE TABLE names (name BLOB PRIMARY KEY, folder INTEGER) WITHOUT ROWID")
+        rows = ((os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in found)
+        names.executemany("INSERT INTO names VALUES (?, ?)", rows)
+        for name, is_folder in names.execute("SELECT name, folder FROM names ORDER BY name"):
+            yield os.fsdecode(name), bool(is_folder)
 
 
 def _of_folder(folder: Path) -> Iterator[Candidate]:
     root = folder.resolve()
-    for entry in _entries(folder):
-        path = Path(entry.path)
+    for path in _below(folder):
         name = path.relative_to(folder).as_posix()
-        if entry.is_symlink():
+        if path.is_symlink():
             inside = path.resolve().is_relative_to(root)
             if inside and path.is_dir():
                 continue
             if not inside:
                 yield Candidate(name, refusal=Refused("link-outside", f"a symbolic link to {path.readlink()}"))
                 continue
-        if _may_be_post(entry.name):
+        if _may_be_post(name):
             yield _file(path, name)
 
 
