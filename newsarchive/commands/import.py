@@ -53,12 +53,11 @@ class Command(ScrapyCommand):
         if not args:
             raise UsageError("name what is to be taken over: a folder, a tar or a zip file")
         paths = [Path(path) for path in args]
-        archive = Path(self.settings["ARCHIVE_DIR"]).resolve()
-        for path in paths:
-            if path.resolve().is_relative_to(archive):
-                raise UsageError(
-                    f"{path} lies in the archive {archive} itself: move it elsewhere first", print_help=False
-                )
+        own = Path(self.settings["ARCHIVE_DIR"], "_posts").resolve()
+        for path in map(Path.resolve, paths):
+            if path.is_relative_to(own) or (own.exists() and own.is_relative_to(path)):
+                problem = f"{own} is where posts are written to: move those there elsewhere, as to {own.parent}/old"
+                raise UsageError(problem, print_help=False)
         self.exitcode = 0
         with Importer(self.settings, frozenset(opts.only)) as importer:
             try:
