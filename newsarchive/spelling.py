@@ -15,6 +15,7 @@ from unicodedata import category
 import yaml
 
 __all__ = [
+    "NOT_PLAIN",
     "WHITE_SPACE",
     "escape_braces",
     "link_target",
@@ -25,6 +26,7 @@ __all__ = [
     "strings",
     "unescaped",
     "well_formed",
+    "yaml_loader",
 ]
 
 #: What JavaScript's ``trim`` takes off: the link line was defined by it.
@@ -87,6 +89,8 @@ def scalar(text: str, flow: bool = False) -> str:
     return quoted(text) if doubtful else text
 
 
+#: Without any of these a text is the text of a link as it stands.
+MARKUP = re.compile(r"[\x00-\x1f\x7f-\x9f\[\]\\{`<&*_]")
 #: A pair of brackets in which no Markdown reader sees a link, a footnote or a definition.
 HARMLESS_BRACKETS = re.compile(r"(?<![!\]])\[(?!\^)[^\[\]]*\](?![(\[:{])")
 #: Character references; those with a name are known only with their semicolon.
@@ -100,6 +104,8 @@ def link_text(title: str) -> str:
 
     HTML has no place for control characters: they go, or become spaces where they were white space.
     """
+    if not MARKUP.search(title):
+        return title.strip(WHITE_SPACE)
     text = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: " " if match[0].isspace() else "", title)
     text = text.strip(WHITE_SPACE)
     active = _all(r"[\[\]\\]|\{(?=[{%:])", text)
@@ -152,12 +158,16 @@ def _escaped(text: str, active: set[int]) -> str:
 
 def unescaped(text: str, escape: Callable[[str], str]) -> str:
     """Return what was escaped to the text, or the text itself if it was not escaped by us."""
+    if "\\" not in text and "&" not in text:
+        return text
     plain = re.sub(r"\\([!-/:-@\[-`{-~])|&(?:amp|#\d+);", lambda match: match[1] or unescape(match[0]), text)
     return plain if escape(plain) == text else text
 
 
 def link_target(url: str) -> str:
     """Return Markdown for the destination of a link that leads to the address."""
+    if not re.search(r"[\\`&()]", url):
+        return url
     active = _all(r"[\\`]", url) | _references(url)
     if "](" in url or not _balanced(url):
         active |= _all(r"[()]", url)
@@ -174,17 +184,33 @@ def _balanced(text: str, deepest: int = 30) -> bool:
     return depth == 0
 
 
+def yaml_loader(text: str) -> Any:
+    """Return what reads YAML's scalars as strings and constructs nothing: in C, as Ruby's Psych, where that is safe.
+
+    Nested a hundred thousand deep, YAML ends the process there; in Python it is a RecursionError.
+    """
+    return getattr(yaml, "CBaseLoader", yaml.BaseLoader) if len(text) < 10_000 else yaml.BaseLoader
+
+
 def _yaml(spelling: str) -> Any:
     """Return what YAML reads, every scalar as a string; None if it reads nothing."""
     try:
-        return yaml.load(spelling, yaml.BaseLoader)
+        return yaml.load(spelling, yaml_loader(spelling))
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return None
 
 
 def string(spelling: str) -> str:
     """Return the string a YAML scalar stands for, also one left plain that YAML reads otherwise."""
-    value = _yaml(spelling) if spelling.startswith(('"', "'")) else None
+    if not spelling.startswith(('"', "'")):
+        return spelling
+    if (
+        spelling[0] == spelling[-1] == '"'
+        and len(spelling) > 1
+        and not UNQUOTABLE.search(spelling, 1, len(spelling) - 1)
+    ):
+        return spelling[1:-1]
+    value = _yaml(spelling)
     return value if isinstance(value, str) else spelling
 
 

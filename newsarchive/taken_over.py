@@ -12,7 +12,9 @@ import yaml
 from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
-from newsarchive.post import Post, read, render
+from newsarchive.post import Post, read_bytes, render, render_bytes
+from newsarchive.post.front_matter import CLOSED, OPENED
+from newsarchive.spelling import yaml_loader
 
 if TYPE_CHECKING:
     from newsarchive.spider import PublisherSpider
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["article_of", "is_sound"]
 
 #: Fields of front matter that YAML may read as something else than the post means.
-DOUBTFUL = frozenset(("title", "date", "author", "from", "tags", "categories"))
-LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+DOUBTFUL = frozenset(("title", "date", "author", "from", "tags", "categories", "head"))
 
 
 def article_of(spider: "PublisherSpider", response: Response) -> Article:
@@ -30,14 +31,13 @@ def article_of(spider: "PublisherSpider", response: Response) -> Article:
     A post says no more than its title, its address, its text, and when it was published; what it does not say of
     that, its capture does.
     """
-    text = response.body.decode()
-    post = read(text)
+    post = read_bytes(response.body)
     if not post.title.strip():
         raise Refused("no-title", "the post has none")
     assert response.request
     address = spider.known_address(post.url)
     is_html = (response.headers.get("Content-Type") or b"").startswith(b"text/html")
-    sound = is_sound(post, text)
+    sound = is_sound(post)
     return spider.article(
         response,
         id=spider.known_id(address),
@@ -46,7 +46,7 @@ def article_of(spider: "PublisherSpider", response: Response) -> Article:
         published=post.published or response.request.meta["captured"],
         body=" ".join(post.body.split("\n")),
         language=spider.language_at(address),
-        content=response.body if sound else render(respelled(post)).encode(),
+        content=response.body if sound else render_bytes(respelled(post)),
         ready=True,
         suffix=".html" if is_html else ".md",
     )
@@ -57,12 +57,18 @@ def respelled(post: Post) -> Post:
     return replace(post, written={name: text for name, text in post.written.items() if name not in DOUBTFUL})
 
 
-def is_sound(post: Post, text: str) -> bool:
-    """Tell whether readers of YAML take the front matter of a post's text for what the post means."""
+def is_sound(post: Post) -> bool:
+    """Tell whether readers of YAML take the front matter of a post for what the post means."""
     if post.form != "front" or DOUBTFUL.isdisjoint(post.written):
         return True
+    text = render(replace(post, bom=False, newline="\n"))
+    opened = OPENED.match(text)
+    closed = CLOSED.search(text, opened.end()) if opened else None
+    if not opened or not closed:
+        return False
+    head = text[opened.end() : closed.start()]
     try:
-        told = yaml.load(text[4 : text.index("\n---\n", 3) + 1], LOADER)
+        told = yaml.load(head, yaml_loader(head))
     except (yaml.YAMLError, ValueError):
         return False
     return isinstance(told, dict) and _told(told.get("title")) == _told(post.title)

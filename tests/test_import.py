@@ -76,7 +76,23 @@ def state(archive: Path) -> dict[str, str]:
     return files
 
 
+FEED = """---
+layout: post
+title: 河岸新步道：今天開放
+date: 2024-01-15 10:00:00.000000000 +08:00
+link: https://www.cna.com.tw/news/ahel/202401150009.aspx
+categories:
+- 生活
+---
+
+<p>第一段。</p>
+
+    <p>第二段。</p>
+""".encode()
 FILES = {
+    "_posts/2024-01-15-CNA-new.html": FEED,
+    "windows/2024-01-15-x.md": front(url=URL.replace("0001", "0004")).replace(b"\n", b"\r\n"),
+    "windows/2024-01-15-y.md": b"\xef\xbb\xbf" + front(url=URL.replace("0001", "0005")),
     "_posts/2024-01-15-河岸新步道今天開放.md": front(),
     "_posts/2024-01-15-old.md": front(url=URL.replace("0001", "0002"), title="沒有留言", comments=""),
     "dw/64358959_x.md": bare("https://www.dw.com/zh/%E6%A8%99%E9%A1%8C/a-64358959"),
@@ -90,14 +106,18 @@ FILES = {
 def test_all_forms_of_all_publishers_are_kept_to_the_byte(tmp_path: Path) -> None:
     archive, source = tmp_path / "archive", write(tmp_path / "old", FILES)
     told = scrapy(archive, "import", source)
-    assert "cna: 2 posts (2 front) of 2 articles, 2024-01-15 to 2024-01-15" in told
+    assert "cna: 5 posts (1 feed, 4 front) of 5 articles, 2024-01-15 to 2024-01-15" in told
     assert "news.example.org: 1 posts" in told
-    assert "5 of 5 posts are written back to the same bytes" in told
+    assert "8 of 8 posts are written back to the same bytes" in told
     assert "1  left out: no post" in told
     assert sorted(posts(archive).values()) == sorted(FILES[name] for name in FILES if name.count("/"))
     with Index(archive / "index.sqlite", read_only=True) as index:
         held = {(row.publisher, row.id, row.url) for name in index.publishers() for row in index.articles(name)}
+    assert [name for name in posts(archive) if name.endswith(".html")] == [
+        "_posts/cna/2024/2024-01-15-202401150009.html"
+    ]
     assert held == {
+        *(("cna", f"20240115000{n}", URL.replace("0001", f"000{n}")) for n in (4, 5, 9)),
         ("cna", "202401150001", URL),
         ("cna", "202401150002", URL.replace("0001", "0002")),
         ("dw", "64358959", "https://www.dw.com/zh/%E6%A8%99%E9%A1%8C/a-64358959"),
@@ -123,7 +143,7 @@ def test_taking_over_again_changes_nothing(tmp_path: Path) -> None:
     archive, source = tmp_path / "archive", write(tmp_path / "old", FILES)
     scrapy(archive, "import", source)
     before = state(archive)
-    assert "cna: 2 unchanged" in scrapy(archive, "import", source)
+    assert "cna: 5 unchanged" in scrapy(archive, "import", source)
     assert state(archive) == before
 
 
@@ -214,11 +234,11 @@ def test_packed_archives_are_read_where_they_lie(tmp_path: Path, kind: str) -> N
     hostile = {"../out.md": front(), "/abs.md": front(), "a/../../x.md": front(), "C:\\x.md": front()}
     source = packed(tmp_path, kind, {**FILES, **hostile, "large.md": b"x" * (MAX_SIZE + 1)})
     told = scrapy(tmp_path / "archive", "import", source, status=1)
-    assert "5 of 5 posts" in told
+    assert "8 of 8 posts" in told
     assert "4  refused: path-outside" in told
     assert "1  refused: too-large" in told
     assert {path.name for path in tmp_path.iterdir()} <= {"archive", source.name}
-    assert len(posts(tmp_path / "archive")) == 5
+    assert len(posts(tmp_path / "archive")) == 8
 
 
 BAD = {

@@ -16,7 +16,7 @@ import yaml
 
 from newsarchive.address import canonical_url
 from newsarchive.article import Article
-from newsarchive.post import Post, Unreadable, path, read, render
+from newsarchive.post import Post, Unreadable, path, read, read_bytes, render, render_bytes
 from newsarchive.spelling import WHITE_SPACE, escape_braces
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -340,6 +340,29 @@ def real() -> dict[str, str]:
 
 def test_real_posts_round_trip(real: dict[str, str]) -> None:
     assert [name for name, text in real.items() if render(read(text)) != text] == []
+    contents = {name: text.encode() for name, text in real.items()}
+    assert [name for name, content in contents.items() if render_bytes(read_bytes(content)) != content] == []
+    assert len(real) >= 245
+
+
+def test_real_posts_as_windows_saves_them(real: dict[str, str]) -> None:
+    for text in real.values():
+        content = "\ufeff".encode() + text.replace("\n", "\r\n").encode()
+        found = read_bytes(content)
+        assert replace(found, bom=False, newline="\n") == read(text)
+        assert render_bytes(found) == content
+
+
+def test_real_posts_cut_off_are_not_read(real: dict[str, str]) -> None:
+    """Wherever the cut is: a bare one can be cut where one of its lines ends, and nothing shows it."""
+    for number, (name, text) in enumerate(real.items()):
+        content = text.encode()
+        for cut in range(number % 97, len(content) - 1, 97):
+            if content[:cut].endswith(b"\n") and not name.startswith("posts/front"):
+                continue
+            with pytest.raises(Unreadable) as error:
+                read_bytes(content[:cut])
+            assert error.value.reason == ("no-post" if 0 < cut < 4 else "cut-off"), (name, cut)
 
 
 def test_real_posts_name_their_form(real: dict[str, str]) -> None:
@@ -461,13 +484,8 @@ def test_old_titles_are_told_by_their_link_line() -> None:
     [
         ("", 1),
         ("\n", 1),
-        ("\ufeff" + FRONT, 1),
-        (FRONT.replace("\n", "\r\n"), 1),
-        (BARE.replace("\n", "\r\n"), 1),
         ("# a page\n", 1),
         ("---\ntitle: a\n---\n", 1),
-        (FRONT.replace("layout: post", "layout: page"), 1),
-        (FRONT.replace("date: ", "time: "), 3),
         (FRONT.replace("2023-01-12T08", "2023-01-32T08"), 4),
         (FRONT.replace("date: 2023-01-12T08:04:03.000Z", "date: yesterday"), 4),
         (FRONT.replace("comments: True", "comments: maybe"), 8),
@@ -476,8 +494,6 @@ def test_old_titles_are_told_by_their_link_line() -> None:
         (FRONT.replace("[日美2", "日美2"), 12),
         (FRONT.replace("------", "-----"), 12),
         (FRONT.replace("</div>\n", ""), 16),
-        (FRONT[:-1], 16),
-        (FRONT + "\n", 16),
         (BARE.replace("1673510643000", ""), 1),
         (BARE.replace("](", "] ("), 2),
         (BARE[:-1], 5),

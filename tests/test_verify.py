@@ -248,7 +248,7 @@ MENDABLE: dict[str, tuple[Callable[[Path], None], list[str], list[str]]] = {
     ),
     "post empty": (
         in_file(POST, lambda text: b""),
-        [f"{POST}: is no post: line 1: neither front matter nor '<!--'; {REMAKES}"],
+        [f"{POST}: is no post: line 1: an empty file; {REMAKES}"],
         [made(aside=True)],
     ),
     "draft of a post": (
@@ -726,7 +726,7 @@ def test_a_sample_of_everything_is_everything(archive: Path, offsets: list[int])
     (archive / POST).write_bytes(b"")
     assert wrong(archive, Sample(1, 1))[:2] == [
         f"{FILE}: offset {offsets[2]}: {NO_MEMBER}; {USED}",
-        f"{POST}: is no post: line 1: neither front matter nor '<!--'; {REMAKES}",
+        f"{POST}: is no post: line 1: an empty file; {REMAKES}",
     ]
 
 

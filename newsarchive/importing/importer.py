@@ -19,6 +19,7 @@ from typing import Any, Self
 import orjson
 from scrapy.settings import Settings
 
+from newsarchive.address import canonical_url
 from newsarchive.article import Refused
 from newsarchive.capture import Capture
 from newsarchive.files import Drafts, create_file
@@ -26,7 +27,7 @@ from newsarchive.importing.candidate import Candidate, Taken
 from newsarchive.importing.report import Report
 from newsarchive.index import Entry, Index
 from newsarchive.lock import hold
-from newsarchive.post import Post, Unreadable, read, render
+from newsarchive.post import Post, Unreadable, read_bytes, render_bytes
 from newsarchive.publishers import publisher_of
 from newsarchive.reading import Reader
 from newsarchive.recover import recover, refuse_wrong_clock, settling
@@ -114,7 +115,7 @@ class Importer:
             kind="post",
         )
         article = self.reader.read(publisher, served)
-        same = render(post).encode() == candidate.content
+        same = render_bytes(post) == candidate.content
         return Taken(candidate.name, candidate.content, post.form, same, url, served.captured, article)
 
     # Writing.
@@ -244,12 +245,14 @@ class _Run:
 def post_in(content: bytes) -> Post:
     """Return the post that bytes are; raise Refused."""
     try:
-        return read(content.decode())
+        post = read_bytes(content)
     except Unreadable as error:
-        raise Refused(getattr(error, "reason", "no-post"), str(error)) from error
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise Refused("encoding", f"line {line}: not UTF-8") from error
+        raise Refused(error.reason, str(error)) from error
+    try:
+        canonical_url(post.url)
+    except ValueError as error:
+        raise Refused("bad-url", str(error) if post.url else "the post does not say where the article was") from error
+    return post
 
 
 def media_type(name: str) -> str:
