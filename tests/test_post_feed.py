@@ -179,6 +179,29 @@ def test_front_matter(change: tuple[str, str], expected: dict[str, Any] | None) 
         assert found_in(text) == replace(READ, **expected, written={"head": text[: text.index("<div class")]})
 
 
+@pytest.mark.parametrize(
+    ("spelled", "title"),
+    [('"甲乙 丙丁"', "甲乙 丙丁"), (r'"\d甲 \"乙\""', r'\d甲 "乙"'), ('"甲" 乙', '"甲" 乙'), ("甲: 乙", "甲: 乙")],
+)
+def test_front_matter_of_our_form_with_nothing_but_a_body(spelled: str, title: str) -> None:
+    """So the first writers kept what was no article of a feed."""
+    head = f"---\nlayout: post\ntitle: {spelled}\ndate: 2021-04-01T15:34:02+08:00\nauthor: 甲\n"
+    head += f"from: {READ.url}\ntags: [ 乙, 丙 ]\ncategories: [ 乙 ]\n---\n\n"
+    found = found_in(head + "<p>甲</p>\n\n")
+    assert found == Post(
+        form="feed",
+        title=title,
+        published=READ.published,
+        url=READ.url,
+        author="甲",
+        tags=("乙", "丙"),
+        categories=("乙",),
+        comments=False,
+        body="<p>甲</p>",
+        written={"head": head, "end": "\n\n"},
+    )
+
+
 def test_order_of_fields() -> None:
     lines = FEED.split("\n")
     text = "\n".join([lines[0], *reversed(lines[1:6]), *lines[6:]])

@@ -3,8 +3,8 @@
 A post is a Jekyll file in one of three forms. The front form has front matter
 and a ``<div>`` around the body, the bare form has neither. One template per form
 serves both ways: ``render`` fills it in, ``read`` takes it apart. The feed form
-is what jekyll-import makes of a feed: front matter of another make, and the
-body. It is read and written back, never made anew.
+is what jekyll-import makes of a feed: front matter, and nothing but the body
+after it. It is read and written back, never made anew.
 
 What is read is parsed to its meaning. Posts in the wild spell some meanings in
 their own way (an unescaped backslash, an address before percent-encoding, a

@@ -67,7 +67,7 @@ class Unreadable(ValueError):
 class Post:
     """An article as its Jekyll file says it."""
 
-    #: ``front`` with front matter, ``bare`` without, ``feed`` as jekyll-import makes it of a feed.
+    #: ``front`` with front matter, ``bare`` without, ``feed`` with front matter and nothing else but the body.
     form: Literal["front", "bare", "feed"] = "front"
     #: Headline as plain text. The link line, all that a bare post has, drops white space at both ends.
     title: str

@@ -18,7 +18,7 @@ __all__ = ["read", "read_bytes"]
 #: More bytes than the longest article has by far.
 LARGEST = 8 * 1024 * 1024
 #: How the forms begin that have a stamp, whether it is a good one or not.
-STAMPED = re.compile(r"<!--(?:-?\d+|NaN)|<!--.*-->\n\[", re.ASCII)
+STAMPED = re.compile(r"<!--(?:-?\d+|NaN)|<!--.*-->\n\[|\[.*\]\(.*\)\n------", re.ASCII)
 
 
 def read_bytes(content: bytes) -> Post:
@@ -64,9 +64,7 @@ def _read(text: str) -> Post:
         if not closed:
             raise _unclosed(text, opened.end())
         head = text[: closed.end()]
-        if STAMPED.match(text, closed.end()) or "\nfrom: " in head:
-            return _front(text, head)
-        return _feed(text, head)
+        return _front(text, head) if STAMPED.match(text, closed.end()) else _feed(text, head)
     if STAMPED.match(text):
         return _bare(text)
     if not text.strip():
@@ -152,14 +150,8 @@ def _head_like_ours(head: str, shown: str) -> tuple[dict[str, Any], dict[str, st
 def _other_head(head: str, shown: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the meanings of front matter with other fields, or in another order, and that it is to stay as it is."""
     text = _between(head)
+    found = _about(text)
     lines = one_by_one(text, 2) or {}
-    try:
-        found = fields(text, 2)
-    except Unreadable:
-        # What is no YAML is read as in posts that do follow the template, whose writers knew no YAML either.
-        if not lines:
-            raise
-        found = {name: Field(at, _in_one_line(spelling)) for name, (at, spelling) in lines.items()}
     about: dict[str, Any] = {
         "author": _text(found, "author"),
         "tags": _names(found, "tags", "tag"),
@@ -173,6 +165,20 @@ def _other_head(head: str, shown: str) -> tuple[dict[str, Any], dict[str, str]]:
     return about, {"head": head}
 
 
+def _about(text: str) -> dict[str, Field]:
+    """Return the fields of front matter; raise Unreadable.
+
+    Writers who say ``from`` knew no YAML: where theirs is none, every line is a field, and means what it shows.
+    """
+    try:
+        return fields(text, 2)
+    except Unreadable:
+        lines = one_by_one(text, 2) or {}
+        if "from" not in lines:
+            raise
+        return {name: Field(at, _in_one_line(spelling)) for name, (at, spelling) in lines.items()}
+
+
 def _between(head: str) -> str:
     """Return front matter without the lines around it."""
     return head[head.index("\n") + 1 : head.rstrip("\n").rindex("\n") + 1]
@@ -181,12 +187,15 @@ def _between(head: str) -> str:
 def _in_one_line(spelling: str) -> str | tuple[str, ...]:
     """Return the string or strings that a field means in front matter that is no YAML."""
     listed = re.fullmatch(r"\[ *(.*?) *\]", spelling)
-    return strings(listed[1]) if listed else string(spelling)
+    if listed:
+        return strings(listed[1])
+    meant = string(spelling)
+    return spelling[1:-1].replace('\\"', '"') if meant == spelling and QUOTED.fullmatch(spelling) else meant
 
 
 def _feed(text: str, head: str) -> Post:
     """Return the post of a text that jekyll-import, or something like it, made of an entry of a feed."""
-    about = fields(_between(head), 2)
+    about = _about(_between(head))
     layout = _text(about, "layout") or ("post" if "date" in about else "")
     if layout != "post" or "title" not in about:
         raise Unreadable(1, "front matter, but not that of a post", "no-post")
@@ -203,7 +212,7 @@ def _feed(text: str, head: str) -> Post:
         form="feed",
         title=_text(about, "title"),
         published=_date(about),
-        url=next(filter(None, (_address(about, name) for name in ("link", "canonical_url", "guid"))), ""),
+        url=next(filter(None, (_address(about, name) for name in ("link", "canonical_url", "from", "guid"))), ""),
         author=_text(about, "author"),
         tags=_names(about, "tags", "tag"),
         categories=_names(about, "categories", "category"),
@@ -215,6 +224,7 @@ def _feed(text: str, head: str) -> Post:
 
 # The fields of the templates, from spelling to meaning.
 
+QUOTED = re.compile(r'".*"', re.DOTALL)
 #: What seems to be one field and is two, or goes on in YAML's way.
 MORE = re.compile(r"\n(?:[ \t]|[\w-]+:(?:\s|$))", re.ASCII)
 
@@ -341,7 +351,7 @@ def _title(spelling: str, shown: str) -> str:
     The same spelling then has two meanings; the link line tells which one is meant.
     """
     ours = string(spelling)
-    if not re.fullmatch(r'".*"', spelling, re.DOTALL) or shown in (link_text(ours), ours.strip(WHITE_SPACE)):
+    if not QUOTED.fullmatch(spelling) or shown in (link_text(ours), ours.strip(WHITE_SPACE)):
         return ours
     theirs = spelling[1:-1].replace('\\"', '"')
     if shown == theirs.strip(WHITE_SPACE):
