@@ -36,8 +36,10 @@ def article_of(spider: "PublisherSpider", response: Response) -> Article:
         raise Refused("no-title", "the post has none")
     assert response.request
     address = spider.known_address(post.url)
-    is_html = (response.headers.get("Content-Type") or b"").startswith(b"text/html")
     sound = is_sound(post)
+    if not sound and post.form == "feed":
+        raise Refused("yaml", "its front matter is none, and nobody knows how to spell it anew")
+    is_html = (response.headers.get("Content-Type") or b"").startswith(b"text/html")
     return spider.article(
         response,
         id=spider.known_id(address),
@@ -59,7 +61,8 @@ def respelled(post: Post) -> Post:
 
 def is_sound(post: Post) -> bool:
     """Tell whether readers of YAML take the front matter of a post for what the post means."""
-    if post.form != "front" or DOUBTFUL.isdisjoint(post.written):
+    # What has no ``from`` was read as YAML.
+    if DOUBTFUL.isdisjoint(post.written) or (post.form == "feed" and "\nfrom:" not in post.written["head"]):
         return True
     text = render(replace(post, bom=False, newline="\n"))
     opened = OPENED.match(text)
