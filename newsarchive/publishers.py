@@ -1,7 +1,8 @@
 """Whose an article is, by what a post or a feed says of it, and publishers that have no spider of their own."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from scrapy import Spider
@@ -42,25 +43,33 @@ class OtherSpider(PublisherSpider):
         raise Refused("no-spider", f"no spider is called {self.name!r}")
 
 
-def publisher_of(post: Post, folders: Iterable[str], spiders: Mapping[str, type[Spider]]) -> str:
-    """Return the publisher of a post of another archive; raise Refused if nothing tells.
+def publisher_of(post: Post, name: str, spiders: Mapping[str, type[Spider]]) -> str:
+    """Return the publisher of a post in a file of another archive; raise Refused if nothing tells.
 
-    That is whose address it has, else whose label it bears, else whose folder it lies in; of a publisher without a
-    spider, the label where that can be a folder's name, else the host.
+    That is whose address it has, else whose label or name it bears, else whose folder it lies in, or whose name its
+    file's has after the day; of a publisher without a spider, the label where that can be a folder's name, else the
+    host.
     """
-    host = (urlsplit(post.url).hostname or "").removesuffix(".")
+    try:
+        host = (urlsplit(post.url).hostname or "").removesuffix(".")
+    except ValueError as error:
+        raise Refused("bad-url", str(error)) from error
+    file = PurePosixPath(name)
+    after_day = re.match(r"\d{4}-\d\d-\d\d-(\w+)", file.name)
+    folders = (*reversed(file.parts[:-1]), after_day[1] if after_day else "")
     labels = [label for label in (post.author, *post.tags, *post.categories) if label]
     named = {getattr(spider, "label", name): name for name, spider in spiders.items()}
     ways = (
         (name for name, spider in spiders.items() if is_on(host, spider)),
         (named[label] for label in labels if label in named),
+        (label.lower() for label in labels if label.lower() in spiders),
         (folder.lower() for folder in folders if folder.lower() in spiders),
         (label.lower() for label in labels if NAME.fullmatch(label.lower())),
         (name for name in (host.removeprefix("www."),) if NAME.fullmatch(name)),
     )
     found = next((name for way in ways for name in way), "")
     if not found:
-        raise Refused("no-publisher", f"neither {post.url} nor its labels tell whose it is")
+        raise Refused("no-publisher", "neither its address nor its labels tell whose it is")
     return found
 
 

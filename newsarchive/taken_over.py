@@ -7,6 +7,7 @@ post without title and date, or not be built at all.
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from scrapy.http import Response
@@ -35,14 +36,15 @@ def article_of(spider: "PublisherSpider", response: Response) -> Article:
     if not post.title.strip():
         raise Refused("no-title", "the post has none")
     assert response.request
-    address = spider.known_address(post.url)
+    # A post that states no address was captured under its file's name.
+    address = spider.known_address(post.url) if post.url else response.url
     sound = is_sound(post)
     if not sound and post.form == "feed":
         raise Refused("yaml", "its front matter is none, and nobody knows how to spell it anew")
     is_html = (response.headers.get("Content-Type") or b"").startswith(b"text/html")
     return spider.article(
         response,
-        id=spider.known_id(address),
+        id=spider.known_id(address) if post.url else unquote(urlsplit(address).fragment),
         url=address,
         title=post.title,
         published=post.published or response.request.meta["captured"],

@@ -328,3 +328,22 @@ def test_real_posts_are_kept_to_the_byte(tmp_path: Path) -> None:
     }
     assert set(posts(tmp_path / "archive").values()) <= theirs
     assert "all well" in scrapy(tmp_path / "archive", "verify")
+
+
+def test_a_post_that_states_no_address_is_called_by_its_files_name(tmp_path: Path) -> None:
+    old = FEED.replace(b"link: https://www.cna.com.tw/news/ahel/202401150009.aspx\n", b"").replace(b"\n- ", b" ")
+    names = ("2024-01-15-CNA-河岸.html", "a/2024-01-15-other.html", "rfi/2024-01-15-x.html")
+    files = dict.fromkeys(names, old) | {names[1]: old.replace("categories: 生活".encode(), b"categories: dw")}
+    archive, source = tmp_path / "archive", write(tmp_path / "old", files)
+    assert "3 of 3 posts" in scrapy(archive, "import", source)
+    before = state(archive)
+    assert "1 unchanged" in scrapy(archive, "import", source)
+    assert state(archive) == before
+    with Index(archive / "index.sqlite", read_only=True) as index:
+        held = {(row.publisher, row.id, row.url) for name in index.publishers() for row in index.articles(name)}
+    assert held == {
+        ("cna", "2024-01-15-CNA-河岸", "https://cna.com.tw/#2024-01-15-CNA-%E6%B2%B3%E5%B2%B8"),
+        ("dw", "2024-01-15-other", "https://dw.com/#2024-01-15-other"),
+        ("rfi", "2024-01-15-x", "https://rfi.fr/#2024-01-15-x"),
+    }
+    assert "all well" in scrapy(archive, "verify")

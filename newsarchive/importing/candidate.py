@@ -29,8 +29,6 @@ class Taken:
     content: bytes
     #: ``front``, ``bare`` or ``feed``.
     form: str
-    #: Whether it is written back to the same bytes.
-    same: bool
     #: Address as the post has it, as a browser writes it.
     url: str
     #: The time that the post gives, or else the day in its file's name.

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
+from urllib.parse import quote
 
 import orjson
 from scrapy.settings import Settings
@@ -98,8 +99,9 @@ class Importer:
     def taken(self, candidate: Candidate) -> Taken:
         """Return the post in a file; raise Refused."""
         post = post_in(candidate.content)
-        publisher = publisher_of(post, PurePosixPath(candidate.name).parts[:-1], self.spiders)
-        url = self.reader.spider(publisher).asked_address(post.url)
+        self.report.recognise(candidate.name, render_bytes(post) == candidate.content)
+        publisher = publisher_of(post, candidate.name, self.spiders)
+        url = self.address(publisher, post, candidate.name)
         captured = post.published or day_of(candidate.name)
         if captured > self.now + AHEAD:
             raise Refused("future-time", f"{captured:%Y-%m-%dT%H:%M:%SZ}")
@@ -115,8 +117,22 @@ class Importer:
             kind="post",
         )
         article = self.reader.read(publisher, served)
-        same = render_bytes(post) == candidate.content
-        return Taken(candidate.name, candidate.content, post.form, same, url, served.captured, article)
+        return Taken(candidate.name, candidate.content, post.form, url, served.captured, article)
+
+    def address(self, publisher: str, post: Post, name: str) -> str:
+        """Return the address to capture a post under; raise Refused if it states one that is none.
+
+        Of one that states none, no more is known than whose it is: it is called by its file's name, at no page's
+        address.
+        """
+        spider = self.reader.spider(publisher)
+        try:
+            if post.url:
+                return canonical_url(spider.asked_address(post.url))
+            host = next(iter(getattr(spider, "allowed_domains", None) or ()), f"{publisher}.invalid")
+            return canonical_url(f"https://{host}/#{quote(PurePosixPath(name).stem, errors='surrogateescape')}")
+        except ValueError as error:
+            raise Refused("bad-url", str(error)) from error
 
     # Writing.
 
@@ -245,14 +261,9 @@ class _Run:
 def post_in(content: bytes) -> Post:
     """Return the post that bytes are; raise Refused."""
     try:
-        post = read_bytes(content)
+        return read_bytes(content)
     except Unreadable as error:
         raise Refused(error.reason, str(error)) from error
-    try:
-        canonical_url(post.url)
-    except ValueError as error:
-        raise Refused("bad-url", str(error) if post.url else "the post does not say where the article was") from error
-    return post
 
 
 def media_type(name: str) -> str:

@@ -56,6 +56,13 @@ class Report:
     def __post_init__(self) -> None:
         self.met.execute("CREATE TABLE met (article INTEGER PRIMARY KEY)")
 
+    def recognise(self, name: str, same: bool) -> None:
+        """Count a file that is a post, and whether it is written back to the same bytes."""
+        self.read += 1
+        self.same += same
+        if not same:
+            self.name("OTHERWISE", name, "it is understood, but not to the byte")
+
     def take(self, taken: Taken) -> None:
         """Count a post that was read."""
         article = taken.article
@@ -67,10 +74,6 @@ class Report:
         mark = int.from_bytes(blake2b(key, digest_size=8).digest(), "big", signed=True)
         added = self.met.execute("INSERT OR IGNORE INTO met VALUES (?)", (mark,)).rowcount
         publisher.duplicates += not added
-        self.read += 1
-        self.same += taken.same
-        if not taken.same:
-            self.name("OTHERWISE", taken.name, "it is kept as it is, but not understood to the byte")
         if article.content != taken.content:
             self.mended += 1
             self.name(
