@@ -7,9 +7,12 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from secrets import token_hex
 from tempfile import NamedTemporaryFile
-from typing import Self
+from typing import BinaryIO, Self
 
-__all__ = ["Drafts", "create_file", "make_folder", "replace_file", "sweep", "sync_folder"]
+__all__ = ["DRAFTS", "Drafts", "create_file", "make_folder", "replace_file", "streamed_file", "sweep", "sync_folder"]
+
+#: Names of drafts where other people's files may lie, too; nobody else gives such names.
+DRAFTS = "." + "[0-9a-f]" * 16 + ".tmp"
 
 
 def sync_folder(folder: Path) -> None:
@@ -63,6 +66,27 @@ def replace_file(file: Path, content: bytes) -> None:
     """
     with _draft(file.parent, content) as draft:
         draft.replace(file)
+
+
+@contextmanager
+def streamed_file(file: Path) -> Iterator[BinaryIO]:
+    """Let the block write a file that is too large to be held; it replaces one of its name once it is whole and synced.
+
+    Leaves no trace if the block raises. Raises OSError if it cannot be written.
+    """
+    draft = file.with_name(f".{token_hex(8)}.tmp")
+    try:
+        with draft.open("xb") as out:
+            # Held until the draft has become the file, or its writer is gone.
+            flock(out, LOCK_EX)
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+            draft.replace(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(file.parent)
 
 
 class Drafts:
@@ -154,10 +178,10 @@ def create_file(file: Path, content: bytes) -> None:
     sync_folder(file.parent)
 
 
-def sweep(folder: Path) -> int:
+def sweep(folder: Path, pattern: str = "**/.*.tmp") -> int:
     """Remove the drafts below a folder whose writers were killed; return how many. A living writer holds its own."""
     swept = 0
-    for name in folder.rglob(".*.tmp"):
+    for name in folder.glob(pattern):
         with suppress(FileNotFoundError, BlockingIOError), name.open("rb") as draft:
             flock(draft, LOCK_EX | LOCK_NB)
             name.unlink()

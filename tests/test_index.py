@@ -923,6 +923,8 @@ def test_every_lookup_goes_through_an_index(index: Index) -> None:
     index.capture_before(FILE, 500)
     list(index.captures(FILE))
     list(index.articles("cna"))
+    assert list(index.lines("cna")) == [index.line("cna", READING.id)]
+    list(index.ages("cna"))
     index.db.set_trace_callback(None)
     statements = {text for text in seen if text.startswith(("SELECT", "WITH", "UPDATE", "DELETE"))}
     assert len(statements) > 20

@@ -111,6 +111,11 @@ FED = f"""WITH RECURSIVE known(url) AS (
  ON captures.target = known.url AND captures.target <> '' AND captures.publisher = ?1
 ) SELECT DISTINCT id FROM captures WHERE publisher = ?1 AND {PARTIAL}
  AND (id = ?3 OR url IN (SELECT url FROM known) OR canonical IN (SELECT url FROM known)) ORDER BY id"""
+#: All captures of so many articles of a publisher, by id, that come after one.
+LINES = f"""{SELECT} WHERE publisher = ?1 AND id > ?2 AND id <= (SELECT max(id) FROM (
+ SELECT id FROM captures WHERE publisher = ?1 AND shown = 1 AND id > ?2 ORDER BY id LIMIT ?3)) ORDER BY id"""
+#: Articles that are asked for at a time.
+MANY = 500
 TAKE_BACK = f"""UPDATE captures SET {", ".join(f"{name} = NULL" for name in READING)}, reads = 0,
  first = 0, revision = 0, shown = 0, sha256 = NULL, lies = NULL, outdated = 0
  WHERE publisher = ? AND id = ? AND {PARTIAL}"""
@@ -474,6 +479,26 @@ class Index:
         """Yield the articles of a publisher by their ids."""
         for row in self._each(f"{SELECT} WHERE publisher = ? AND shown = 1 ORDER BY id", publisher):
             yield self._article(Row._make(row))
+
+    def line(self, publisher: str, id: str) -> list[Row]:
+        """Return what all captures say or said of an article, in order; those that count come first."""
+        return self._line(publisher, as_utf8(id))
+
+    def lines(self, publisher: str) -> Iterator[list[Row]]:
+        """Yield what all captures say or said of each article of a publisher, by id, each as ``line`` does.
+
+        Asks for some articles at a time: whoever takes hours over them keeps nobody from writing.
+        """
+        last = ""
+        while rows := self._all(LINES, publisher, last, MANY):
+            for _, line in groupby(map(Row._make, rows), key=lambda row: row.id):
+                yield sorted(line, key=order)
+            last = Row._make(rows[-1]).id or ""
+
+    def ages(self, publisher: str) -> Iterator[tuple[str, str, int, str]]:
+        """Yield time, file and offset of the first capture of each article of a publisher, and its id."""
+        sql = "SELECT captured, file, offset, id FROM captures WHERE publisher = ? AND first = 1"
+        yield from self._each(sql, publisher)
 
     def owner(self, post: str) -> tuple[str, str] | None:
         """Return the publisher and id of the article that has a post; None if none has."""
