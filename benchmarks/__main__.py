@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import captures, crawl, importing, index, read, replay
+from benchmarks import captures, crawl, export, importing, index, read, replay
 
 BENCHMARKS = {
     "read": read.main,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "crawl": crawl.main,
     "index": index.main,
     "import": importing.main,
+    "export": export.main,
 }
 
 met = [BENCHMARKS[name]() for name in sys.argv[1:] or BENCHMARKS]
