@@ -18,7 +18,7 @@ from scrapy.utils.misc import load_object
 from scrapy.utils.project import get_project_settings
 
 from newsarchive.fixture import Fixture, as_json
-from newsarchive.index.database import CACHE
+from newsarchive.index.connection import CACHE
 
 COUNTS = (1_000, 10_000)
 #: MB. The second allows 1 kB a page, for its address, and what the index may keep of its file in memory.
