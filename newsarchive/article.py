@@ -7,12 +7,13 @@ announced it): nothing is guessed, and what a page does not say stays empty.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from scrapy.exceptions import DropItem
 
 from newsarchive.capture import Capture
 
-__all__ = ["Article", "Drift", "Image", "Refused"]
+__all__ = ["Article", "Drift", "Image", "Refused", "Signed"]
 
 
 class Refused(DropItem):
@@ -54,6 +55,18 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """How a post is signed, and its form, where that does not follow from the publisher."""
+
+    #: Who signs.
+    author: str
+    #: What it is filed under.
+    label: str
+    #: With front matter or without.
+    form: Literal["front", "bare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
     """What a newsroom published at one address."""
 
@@ -89,6 +102,8 @@ class Article:
     partial: bool = False
     #: The capture it was read from; None outside of a run. Says nothing of the article itself.
     capture: Capture | None = field(default=None, compare=False, repr=False)
+    #: How its post is signed, if not by its publisher's label alone, and in which form it is; None if as usual.
+    signed: Signed | None = field(default=None, compare=False, repr=False)
     #: Its post to the byte, where that is not made of the fields: an imported one's; empty otherwise.
     content: bytes = field(default=b"", compare=False, repr=False)
     #: How the name of its post ends: ``.md``, or ``.html`` where that was the name of an imported one.

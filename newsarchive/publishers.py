@@ -3,18 +3,18 @@
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urlsplit
 
 from scrapy import Spider
 from scrapy.http import Response
 from scrapy.spiderloader import SpiderLoaderProtocol
 
-from newsarchive.address import readable_path
+from newsarchive.address import canonical_url, readable_path
 from newsarchive.article import Article, Refused
 from newsarchive.post import Post
 from newsarchive.spider import PublisherSpider
 
-__all__ = ["NAME", "OtherSpider", "is_on", "publisher_of", "spider_class", "spider_of"]
+__all__ = ["NAME", "OtherSpider", "is_on", "publisher_of", "publishers", "spider_class", "spider_of"]
 
 
 #: What may be the name of a publisher, and so of a folder.
@@ -31,6 +31,10 @@ class OtherSpider(PublisherSpider):
     language = "und"
     timezone = "UTC"
     article_url = re.compile(r"^https?://(?P<id>.+)$", re.IGNORECASE | re.DOTALL)
+
+    def known_address(self, url: str) -> str:
+        """Return an address as a browser writes it; what it is asked with may be all that tells articles apart."""
+        return canonical_url(urldefrag(url).url)
 
     def id_of(self, url: str) -> str:
         """Return host, decoded path and query of an address."""
@@ -73,6 +77,11 @@ def publisher_of(post: Post, name: str, spiders: Mapping[str, type[Spider]]) -> 
     return found
 
 
+def publishers(loader: SpiderLoaderProtocol) -> list[str]:
+    """Return the publishers that have a spider of their own, by name; one that reads feeds of any has no label."""
+    return [name for name in loader.list() if hasattr(loader.load(name), "label")]
+
+
 def spider_of(loader: SpiderLoaderProtocol, publisher: str) -> PublisherSpider:
     """Return a new spider that reads what is kept of a publisher."""
     spider = spider_class(loader, publisher)()
@@ -82,7 +91,7 @@ def spider_of(loader: SpiderLoaderProtocol, publisher: str) -> PublisherSpider:
 
 def spider_class(loader: SpiderLoaderProtocol, publisher: str) -> type[Spider]:
     """Return whose instances read what is kept of a publisher."""
-    if publisher in loader.list():
+    if publisher in publishers(loader):
         return loader.load(publisher)
     return type("OtherSpider", (OtherSpider,), {"name": publisher, "label": publisher})
 

@@ -27,7 +27,7 @@ from newsarchive.served import capture_of, location
 from newsarchive.store import AGAIN, entry_of, index_file, keep, run_row
 from newsarchive.warc import Damage, Served, WarcError, mend, read
 
-__all__ = ["Recovery", "WrongClock", "recover", "refuse_wrong_clock"]
+__all__ = ["FILE_NAME", "Recovery", "WrongClock", "recover", "refuse_wrong_clock"]
 
 #: Captures read between two commits.
 BATCH = 200

@@ -13,6 +13,7 @@ from scrapy.exceptions import DropItem
 from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
+from newsarchive.capture import NO_RESPONSES
 
 __all__ = [
     "ALREADY_RUNNING",
@@ -48,7 +49,7 @@ GONE = ("status-404", "status-410", "status-451")
 #: Refusals that say "somebody has to look": a layout changed, a page broke the reader, or we are kept out, as by a 403.
 ALARMS = (
     *("drift", "unknown-layout", "unreadable", "encoding", "body-lost", "truncated", "no-time", "bad-time"),
-    *("challenge", "consent"),
+    *("challenge", "consent", "malformed-item"),
 )
 
 #: Endings after which an address is asked for again by the next run: they say nothing of the article.
@@ -106,7 +107,8 @@ class RunExtension:
 
 def _asked(response: Response | None, item: Article) -> str:
     """Return the address for which an article was read; a replay has captures, and no responses to requests."""
-    if response is None and item.capture:
+    # What is no response itself has that of a listing.
+    if item.capture and (response is None or item.capture.kind in NO_RESPONSES):
         return item.capture.url
     return asked(response) if response else item.url
 

@@ -1,7 +1,7 @@
 """What all publishers have in common: follow listings, read pages, end every address in a counted way."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -23,6 +23,7 @@ from newsarchive.copies import Copies
 from newsarchive.coverage import Span
 from newsarchive.entries import Entries
 from newsarchive.failure import refusal_of
+from newsarchive.full_text import item_article
 from newsarchive.listing import Link, Listing, read_entry, read_listing
 from newsarchive.page import is_utf8, is_whole, refuse_unreadable
 from newsarchive.run import article_ended, asked, capture_ended, first_asked, listing_ended
@@ -93,6 +94,11 @@ class PublisherSpider(Spider):
         self.start_urls = [listing.url for listing in self.asked]
         self.addresses = [*(addresses.split() if isinstance(addresses, str) else addresses), *only.split()]
         self.past = stretch(since, until, datetime.now(UTC)) if since else None
+
+    @classmethod
+    def publisher_of(cls, arguments: Mapping[str, str]) -> str:
+        """Return whose archive a run with these arguments writes to; raise ValueError if they make no sense."""
+        return cls.name
 
     @cached_property
     def reader(self) -> Any:
@@ -355,7 +361,7 @@ class PublisherSpider(Spider):
 
     def parse_item(self, response: Response) -> Article:
         """Return the article that a full-text feed has; raise Refused."""
-        raise NotImplementedError
+        return item_article(self, response)
 
     def known_address(self, url: str) -> str:
         """Return the canonical address of an article by an address of it; raise ValueError for none of the web."""

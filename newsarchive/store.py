@@ -32,7 +32,7 @@ from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
 
 from newsarchive.article import Article, Refused
-from newsarchive.capture import Capture, verdict
+from newsarchive.capture import NO_RESPONSES, Capture, verdict
 from newsarchive.coverage import Span
 from newsarchive.files import Drafts
 from newsarchive.index import Entry, Index, Place, PostTaken, Reading, RunRow
@@ -296,17 +296,36 @@ class Store:
 
         Raises OSError if it cannot be kept; the run then stops.
         """
-        digest = payload_digest(entry)
         before = self.known.last_entry(url)
-        if before and before.digest == digest:
+        if before and before.digest == payload_digest(entry):
             return None
+        return self.keep_told("entry", url, entry, feed, announced)
+
+    def last_item(self, url: str, item: bytes) -> str:
+        """Return how an item of a full-text feed ended that was the last one at an address; empty if it was another."""
+        rows = (row for row in self.known.captures_of(url) if row.kind == "item")
+        last = next(rows, None)
+        return last.ending if last and last.digest == payload_digest(item) else ""
+
+    def holds_page(self, publisher: str, id: str, url: str) -> bool:
+        """Tell whether a page of an article was read."""
+        row = self.known.address(url)
+        ids = {id, row.id} if row and row.publisher == publisher else {id}
+        revisions = (revision for one in ids if one for revision in self.known.revisions(publisher, one))
+        return any(revision.capture.kind not in NO_RESPONSES for revision in revisions)
+
+    def keep_told(self, kind: str, url: str, xml: bytes, feed: Capture, announced: datetime | None = None) -> Capture:
+        """Keep what a feed among the captures says of an article, or has of it.
+
+        Raises OSError if it cannot be kept; the run then stops.
+        """
         try:
             return self.writer.convert(
                 url=url,
                 captured=self.clock(),
                 media_type=FEED,
-                body=entry,
-                kind="entry",
+                body=xml,
+                kind=kind,
                 announced=announced,
                 original=feed,
             )

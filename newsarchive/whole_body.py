@@ -27,7 +27,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["WholeBodyMiddleware"]
+__all__ = ["Cut", "WholeBodyMiddleware", "content_encodings", "whole"]
 
 
 #: zlib's notation for gzip, whose checksum is verified.
@@ -46,6 +46,7 @@ class WholeBodyMiddleware:
 
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
+        self.most = max(MAX_SIZE, crawler.settings.getint("DOWNLOAD_MAXSIZE"))
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -64,7 +65,7 @@ class WholeBodyMiddleware:
         if unknown := [encoding for encoding in encodings if encoding not in DECODE]:
             raise Refused("undecodable", f"Content-Encoding: {', '.join(unknown)}")
         try:
-            return whole(response, encodings)
+            return whole(response, encodings, self.most)
         except Cut as cut:
             missing = str(cut)
         spider = self.crawler.spider
@@ -83,8 +84,11 @@ def content_encodings(response: Response) -> list[str]:
     return [name for encoding in stated.split(",") if (name := encoding.strip()) not in ("", "identity")]
 
 
-def whole(response: Response, encodings: list[str]) -> Response:
-    """Return a response with its body decompressed; raise Cut for what it lacks of what its headers promise."""
+def whole(response: Response, encodings: list[str], most: int = MAX_SIZE) -> Response:
+    """Return a response with its body decompressed; raise Cut for what it lacks of what its headers promise.
+
+    Raises Refused ``too-large`` for a body of more than so many bytes.
+    """
     body, promised = response.body, (response.headers.get("Content-Length") or b"").decode("latin-1").strip()
     if promised.isdecimal() and len(body) < int(promised):
         raise Cut(f"{len(body)} of {promised} bytes")
@@ -93,7 +97,7 @@ def whole(response: Response, encodings: list[str]) -> Response:
     for encoding in reversed(encodings if body else []):
         size = len(body)
         try:
-            body = DECODE[encoding](body)
+            body = DECODE[encoding](body, most)
         except ERRORS as error:
             raise Cut(f"{encoding} data that does not end, {size} bytes") from error
     headers = response.headers.copy()
@@ -107,14 +111,14 @@ def whole(response: Response, encodings: list[str]) -> Response:
 PIECE = 1 << 20
 
 
-def _inflated(pieces: Iterator[bytes]) -> bytes:
-    """Return pieces as one; raise Refused ``too-large`` for more than a page may have."""
+def _inflated(pieces: Iterator[bytes], most: int) -> bytes:
+    """Return pieces as one; raise Refused ``too-large`` for more than so many bytes."""
     taken, size = [], 0
     for piece in pieces:
         taken.append(piece)
         size += len(piece)
-        if size > MAX_SIZE:
-            raise Refused("too-large", f"more than {MAX_SIZE} bytes when decompressed")
+        if size > most:
+            raise Refused("too-large", f"more than {most} bytes when decompressed")
     return b"".join(taken)
 
 
@@ -125,12 +129,12 @@ def _gunzip(data: bytes) -> Iterator[bytes]:
         data = bytes(rest).lstrip(b"\0")
 
 
-def _deflated(data: bytes) -> bytes:
+def _deflated(data: bytes, most: int) -> bytes:
     """Return decompressed data; servers send it with zlib's frame or without."""
     try:
-        return _inflated(_inflate(data, zlib.decompressobj(zlib.MAX_WBITS)))
+        return _inflated(_inflate(data, zlib.decompressobj(zlib.MAX_WBITS)), most)
     except (zlib.error, Cut):
-        return _inflated(_inflate(data, zlib.decompressobj(-zlib.MAX_WBITS)))
+        return _inflated(_inflate(data, zlib.decompressobj(-zlib.MAX_WBITS)), most)
 
 
 def _inflate(data: bytes, inflater: Any, rest: bytearray | None = None) -> Iterator[bytes]:
@@ -165,11 +169,11 @@ def _unzstd(data: bytes) -> Iterator[bytes]:
 
 
 #: Undoes each encoding that is asked for, and raises one of ERRORS for data that does not end where it should.
-DECODE: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": lambda data: _inflated(_gunzip(data)),
-    "x-gzip": lambda data: _inflated(_gunzip(data)),
+DECODE: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": lambda data, most: _inflated(_gunzip(data), most),
+    "x-gzip": lambda data, most: _inflated(_gunzip(data), most),
     "deflate": _deflated,
-    "br": lambda data: _inflated(_unbrotli(data)),
-    "zstd": lambda data: _inflated(_unzstd(data)),
+    "br": lambda data, most: _inflated(_unbrotli(data), most),
+    "zstd": lambda data, most: _inflated(_unzstd(data), most),
 }
 ERRORS: tuple[type[Exception], ...] = (Cut, isal_zlib.error, zlib.error, brotli.error, zstd.ZstdError)  # type: ignore[assignment]

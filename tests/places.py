@@ -9,6 +9,7 @@ from scrapy.http import HtmlResponse
 from scrapy.settings import Settings
 from scrapy.spiderloader import SpiderLoader
 
+from newsarchive.publishers import publishers
 from newsarchive.spider import PublisherSpider
 
 CHECKOUT = Path(__file__).parents[1]
@@ -18,7 +19,7 @@ SHARED = CHECKOUT.parent / "shared"
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of real pages, ../shared, is not here")
 _LOADER = SpiderLoader(Settings({"SPIDER_MODULES": ["spiders"]}))
-PUBLISHERS = sorted(_LOADER.list())
+PUBLISHERS = sorted(publishers(_LOADER))
 
 
 def saved(url: str, body: bytes) -> HtmlResponse:

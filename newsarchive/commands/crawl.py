@@ -14,8 +14,10 @@ from scrapy.exceptions import UsageError
 from newsarchive.index import IndexUnusable
 from newsarchive.ledger import Ledger
 from newsarchive.lock import Locked, hold
+from newsarchive.publishers import publishers
 from newsarchive.recover import WrongClock, recover, refuse_wrong_clock
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY
+from newsarchive.spider import PublisherSpider
 from newsarchive.store import lock_file
 
 
@@ -25,9 +27,16 @@ class Command(CrawlCommand):
     Another run of the same publisher makes it exit with 3, before anything is asked for.
     """
 
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the form of posts that are made of a full-text feed."""
+        super().add_options(parser)
+        parser.add_argument("--bare", action="store_true", help="crawl feed: write posts without front matter")
+
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Say how far the crawl is, unless told otherwise."""
         super().process_options(args, opts)
+        if opts.bare:
+            opts.spargs["bare"] = "1"
         assert self.settings is not None
         self.settings.set("LIVE_DISPLAY", True, priority=COMMAND_PRIORITY)
 
@@ -39,29 +48,41 @@ class Command(CrawlCommand):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Bring the archive in order, run the spider, then say what failed."""
         assert self.crawler_process is not None
-        publishers = self.crawler_process.spider_loader.list()
-        if len(args) != 1 or args[0] not in publishers:
-            raise UsageError(f"name a publisher: {', '.join(publishers)}", print_help=False)
+        loader = self.crawler_process.spider_loader
+        if len(args) != 1 or args[0] not in loader.list():
+            known = publishers(loader)
+            raise UsageError(f"name a publisher: {', '.join(known)}; or feed, for any", print_help=False)
+        publisher = self.publisher(loader.load(args[0]), opts)
         with ExitStack() as held:
-            if not self.ready(args[0], held):
+            if not self.ready(publisher, held):
                 return
             # A page makes some hundred objects: looking for rings among them at every 700 takes its share of time.
             gc.set_threshold(10_000)
             super().run(args, opts)
         if self.exitcode:
-            print(f"{args[0]}: could not start; the log above says why")
+            print(f"{publisher}: could not start; the log above says why")
             return
         ledger = self.crawler.get_extension(Ledger)
         assert ledger is not None
         for span in ledger.filled:
-            print(f"{args[0]}: {span} is covered now")
+            print(f"{publisher}: {span} is covered now")
         for span in ledger.gaps:
-            print(f"{args[0]}: {span} may be incomplete")
+            print(f"{publisher}: {span} may be incomplete")
         if ledger.done:
-            print(f"{args[0]}: {ledger.done} is complete")
+            print(f"{publisher}: {ledger.done} is complete")
         for failure in ledger.failures:
             self.exitcode = 1
-            print(f"{args[0]}: {failure}")
+            print(f"{publisher}: {failure}")
+
+    def publisher(self, spider: type[Spider], opts: argparse.Namespace) -> str:
+        """Return the publisher whose archive the run writes to; raise UsageError if its arguments make no sense."""
+        assert issubclass(spider, PublisherSpider)
+        if opts.bare and hasattr(spider, "label"):
+            raise UsageError("--bare is for full-text feeds: scrapy crawl feed", print_help=False)
+        try:
+            return spider.publisher_of(opts.spargs)
+        except ValueError as error:
+            raise UsageError(str(error), print_help=False) from error
 
     def ready(self, publisher: str, held: ExitStack) -> bool:
         """Lock a publisher's archive and mend what an earlier run left; tell whether it can be written."""

@@ -16,6 +16,7 @@ from newsarchive.extract import canonical, tree
 from newsarchive.fixture import Fixture, fixture_saved, load
 from newsarchive.fixture_replay import SHOWN, FixtureReplay
 from newsarchive.own_text import own_address, own_text
+from newsarchive.publishers import publishers
 from newsarchive.run import COMMAND_PRIORITY
 
 
@@ -51,9 +52,9 @@ class Command(ScrapyCommand):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Save what is named, then write expectations."""
         assert self.crawler_process is not None
-        publishers = self.crawler_process.spider_loader.list()
-        if not args or args[0] not in publishers:
-            raise UsageError(f"name a publisher: {', '.join(publishers)}", print_help=False)
+        known = publishers(self.crawler_process.spider_loader)
+        if not args or args[0] not in known:
+            raise UsageError(f"name a publisher: {', '.join(known)}", print_help=False)
         self.publisher, self.opts = args[0], opts
         self.spider = self.crawler_process.spider_loader.load(args[0])
         self.folder = Path(opts.folder) / args[0]

@@ -21,7 +21,8 @@ from newsarchive.address import canonical_url
 from newsarchive.article import Article, Refused
 from newsarchive.fixture import as_json
 from newsarchive.index import ArticleRow, Index, IndexUnusable, RelatedRow, RevisionRow
-from newsarchive.post import Post, render
+from newsarchive.post import content_of
+from newsarchive.publishers import publishers
 from newsarchive.reading import Reader
 from newsarchive.revision import Passage, Piece, differences, paragraphs
 from newsarchive.spelling import well_formed
@@ -147,7 +148,7 @@ class Command(ScrapyCommand):
         keys = next(filter(None, map(index.find, spellings(name))), [])
         if not keys:
             # Addresses change; what identifies an article in them does not.
-            spiders = {publisher: self.reader.spider(publisher) for publisher in self.reader.loader.list()}
+            spiders = {publisher: self.reader.spider(publisher) for publisher in publishers(self.reader.loader)}
             matches = ((publisher, spider.article_url.search(name)) for publisher, spider in spiders.items())
             keys = [(publisher, match["id"]) for publisher, match in matches if match]
         return [row for key in keys if (row := index.article(*key))]
@@ -172,11 +173,11 @@ class Command(ScrapyCommand):
             return self.fail(f"{history.row.id} has {len(history.revisions)} revisions, none is number {number}")
         if found.article is None:
             return self.fail(f"revision {number} cannot be read: {found.problem}")
-        text = render(Post.from_article(found.article, self.reader.label(history.row.publisher)))
+        content = content_of(found.article, self.reader.label(history.row.publisher))
         if sys.stdout.isatty():
-            text = "".join(f"{safe(line)}\n" for line in text.split("\n")[:-1])
+            content = "".join(f"{safe(line)}\n" for line in content.decode().split("\n")[:-1]).encode()
         sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.write(content)
         return None
 
 

@@ -15,6 +15,7 @@ from newsarchive.article import Drift, Refused
 from newsarchive.extract import canonical, tree
 from newsarchive.fixture import as_json
 from newsarchive.page import refuse_unreadable
+from newsarchive.publishers import publishers
 from newsarchive.spider import PublisherSpider
 
 
@@ -44,8 +45,8 @@ class Command(ScrapyCommand):
         assert self.settings is not None
         self.steps = [load_object(step) for step in self.settings.getlist("READ_STEPS")]
         loader = get_spider_loader(self.settings)
-        if args[0] not in loader.list():
-            raise UsageError(f"name a publisher: {', '.join(loader.list())}", print_help=False)
+        if args[0] not in publishers(loader):
+            raise UsageError(f"name a publisher: {', '.join(publishers(loader))}", print_help=False)
         spider = loader.load(args[0])()
         assert isinstance(spider, PublisherSpider)
         self.exitcode = 0

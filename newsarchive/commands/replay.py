@@ -17,6 +17,7 @@ from newsarchive.fixture_replay import FixtureReplay, fixture_folders
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked, hold
 from newsarchive.progress import Progress
+from newsarchive.publishers import publishers
 from newsarchive.recover import closing, settling
 from newsarchive.replay import publisher_of_file
 from newsarchive.replay_jobs import Order, Outcome, replay_here, replay_in_processes
@@ -67,8 +68,8 @@ class Command(ScrapyCommand):
         assert self.crawler_process is not None
         assert self.settings is not None
         archive = Path(self.settings["ARCHIVE_DIR"])
-        # Of publishers without a spider, the archive may hold what other archives had.
-        known = sorted({*self.crawler_process.spider_loader.list(), *names_in(archive / "captures")})
+        # Of publishers without a spider, the archive may hold what other archives and full-text feeds had.
+        known = sorted({*publishers(self.crawler_process.spider_loader), *names_in(archive / "captures")})
         if unknown := set(opts.publisher) - set(known):
             raise UsageError(f"no such publisher: {', '.join(sorted(unknown))}", print_help=False)
         self.publishers = opts.publisher or known

@@ -29,7 +29,7 @@ from newsarchive.importing.report import Report
 from newsarchive.index import Entry, Index
 from newsarchive.lock import hold
 from newsarchive.post import Post, Unreadable, read_bytes, render_bytes
-from newsarchive.publishers import publisher_of
+from newsarchive.publishers import publisher_of, publishers
 from newsarchive.reading import Reader
 from newsarchive.recover import recover, refuse_wrong_clock, settling
 from newsarchive.store import entry_of, index_file, keep, lock_file, run_name, run_row
@@ -62,7 +62,7 @@ class Importer:
     def __post_init__(self) -> None:
         self.archive = Path(self.settings["ARCHIVE_DIR"])
         self.reader = Reader(self.settings)
-        self.spiders = {name: self.reader.loader.load(name) for name in self.reader.loader.list()}
+        self.spiders = {name: self.reader.loader.load(name) for name in publishers(self.reader.loader)}
         self.now = datetime.now(UTC)
         self.waiting: list[Taken] = []
         self.runs: dict[str, _Run] = {}

@@ -1,5 +1,7 @@
 """Posts from meaning to bytes."""
 
+from dataclasses import replace
+
 from newsarchive.article import Article
 from newsarchive.post.forms import BARE, COMMENTS, EPOCH, FEED, FRONT, FRONT_HEAD, MILLISECOND, Post
 from newsarchive.spelling import link_target, link_text, quoted, scalar, well_formed
@@ -36,7 +38,13 @@ def render_bytes(post: Post) -> bytes:
 
 def content_of(article: Article, label: str) -> bytes:
     """Return the bytes of an article's post, signed with its publisher's label; raise ValueError if it has none."""
-    return article.content or render_bytes(Post.from_article(article, label))
+    if article.content:
+        return article.content
+    post = Post.from_article(article, label)
+    if signed := article.signed:
+        filed = (signed.label,)
+        post = replace(post, form=signed.form, author=signed.author, tags=filed, categories=filed)
+    return render_bytes(post)
 
 
 def spelled(post: Post) -> dict[str, str]:
