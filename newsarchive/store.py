@@ -296,15 +296,14 @@ class Store:
 
         Raises OSError if it cannot be kept; the run then stops.
         """
-        before = self.known.last_entry(url)
+        before = self.known.last_told("entry", url)
         if before and before.digest == payload_digest(entry):
             return None
         return self.keep_told("entry", url, entry, feed, announced)
 
     def last_item(self, url: str, item: bytes) -> str:
         """Return how an item of a full-text feed ended that was the last one at an address; empty if it was another."""
-        rows = (row for row in self.known.captures_of(url) if row.kind == "item")
-        last = next(rows, None)
+        last = self.known.last_told("item", url)
         return last.ending if last and last.digest == payload_digest(item) else ""
 
     def holds_page(self, publisher: str, id: str, url: str) -> bool:

@@ -420,7 +420,7 @@ def test_what_a_feed_says_is_no_capture_of_the_address(tmp_path: Path) -> None:
         index.record(captured(2, OLD, "partial", id=OLD))
         index.record(captured(3, OLD, "no-text", kind="entry"))
         assert [row.ending for row in index.captures_of(OLD)] == ["status-403"]
-        row, last = index.address(OLD), index.last_entry(OLD)
+        row, last = index.address(OLD), index.last_told("entry", OLD)
         assert row
         assert last
         assert (row.ending, row.id, last.offset) == ("status-403", OLD, 3)

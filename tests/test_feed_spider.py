@@ -216,7 +216,10 @@ def test_hostile_items_become_the_posts_that_the_format_demands(server: Server, 
     assert ended(done.archive) == {"stored": ITEMS}
     made = posts(done.archive)
     assert sorted(made.values()) == sorted(expected(n, form) for n in range(ITEMS))
+    kept = [row for row in content(done.archive) if row[0] == "captures" and "item" in row]
+    assert len(kept) == ITEMS
     again = run(server, tmp_path, verbatim="1", bare="1" if form == "bare" else "")
+    assert [row for row in content(again.archive) if row[0] == "captures" and "item" in row] == kept
     assert (again.status, ended(again.archive), posts(again.archive)) == (0, {"unchanged": ITEMS}, made)
     remade(done.archive)
 

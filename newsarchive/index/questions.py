@@ -210,10 +210,10 @@ class Questions(Connection):
         rows = sorted(chain.from_iterable(kinds), key=moment, reverse=True)
         return rows if most < 0 else rows[:most]
 
-    def last_entry(self, url: str) -> Capture | None:
-        """Return the newest capture of what feeds say of the article at an address; None if there is none."""
-        row = self._row(f"{SELECT} WHERE url = ? AND reads IN (0, 1, 2) AND kind = 'entry' {NEWEST}", as_utf8(url))
-        return row and row.capture
+    def last_told(self, kind: str, url: str) -> Row | None:
+        """Return the newest capture of a kind, of what is said of the article at an address; None if there is none."""
+        sql = f"{SELECT} WHERE url = ? AND reads IN (0, 1, 2) AND kind = ? {NEWEST}"
+        return self._row(sql, as_utf8(url), kind)
 
     def read(self, publisher: str, id: str) -> ReadRow | None:
         """Return where and when an article was read; None if no page of it ever was."""
