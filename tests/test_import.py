@@ -15,6 +15,7 @@ import pytest
 from places import CHECKOUT, SHARED, needs_shared
 from server import article_url, cna_page, crawl, reply, serving
 
+from newsarchive.importing import sources
 from newsarchive.index import Index
 from newsarchive.page import MAX_SIZE
 
@@ -239,6 +240,30 @@ def test_packed_archives_are_read_where_they_lie(tmp_path: Path, kind: str) -> N
     assert "1  refused: too-large" in told
     assert {path.name for path in tmp_path.iterdir()} <= {"archive", source.name}
     assert len(posts(tmp_path / "archive")) == 8
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_bomb_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    source = packed(tmp_path, kind, {"a.md": front(), **{f"{n}.md": b" " * 900_000 for n in range(9)}})
+    monkeypatch.setattr(sources, "HARMLESS", 3_000_000)
+    monkeypatch.setattr(sources, "RATIO", 2)
+    reasons = [candidate.refusal.reason if candidate.refusal else "" for candidate in sources.files(source)]
+    assert reasons[-1] == "bomb"
+    assert 3 <= len(reasons) <= 5
+    assert reasons.count("bomb") == 1
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_of_a_damaged_packed_file_what_can_be_had_is_taken(tmp_path: Path, kind: str) -> None:
+    files = {f"{n}.md": front(f"{URL[:-9]}{n:04}.aspx", body=str(n) * 999) for n in range(300)}
+    source = packed(tmp_path, kind, files)
+    content = source.read_bytes()
+    # The list of what is in a zip file lies at its end.
+    damaged = content[:20_000] + bytes(200) + content[20_200:] if kind == "zip" else content[: len(content) // 2]
+    source.write_bytes(damaged)
+    told = scrapy(tmp_path / "archive", "import", source, status=1)
+    assert "refused: damaged-archive" in told
+    assert len(posts(tmp_path / "archive")) > 50
 
 
 BAD = {

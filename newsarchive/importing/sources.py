@@ -127,7 +127,7 @@ def _of_tar(path: Path) -> Iterator[Candidate]:
     try:
         with tarfile.open(path, "r|*", errorlevel=1) as tar:
             for member in tar:
-                if tar.offset > most:
+                if member.offset_data + member.size > most:
                     yield Candidate(
                         path.name, refusal=Refused("bomb", f"more than {most} bytes in it; the rest is left")
                     )
