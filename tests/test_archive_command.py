@@ -1,0 +1,184 @@
+"""``scrapy archive``: a run of every publisher, a summary, and the exit status that says the gravest of all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import CHECKOUT
+from server import Server, article_url, cna_page, reply, serving
+
+from newsarchive.archival import GRAVEST, Status, status_of, worst
+from newsarchive.lock import hold
+from newsarchive.store import lock_file
+
+LISTING = "http://www.cna.com.tw/listing.xml"
+PAGE = article_url("202401150001")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        server.answer(LISTING, reply(f"<urlset><url><loc>{PAGE}</loc></url></urlset>"))
+        server.answer(PAGE, reply(cna_page("202401150001")))
+        yield server
+
+
+def command(server: Server, folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    """Return a command and its environment; all publishers meet the server as their proxy."""
+    settings = {
+        "SPIDER_MODULES": "server",
+        "ARCHIVE_DIR": folder / "archive",
+        "DOWNLOAD_DELAY": 0,
+        "BACKOFF_START": 0,
+        "RETRY_TIMES": 0,
+        "WAYBACK": False,
+        "TWISTED_DNS_RESOLVER": "server.NoNetwork",
+    }
+    options = [word for name, value in settings.items() for word in ("-s", f"{name}={value}")]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+        "http_proxy": server.url,
+        "https_proxy": server.url,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "CRAWL_LISTINGS": LISTING,
+    }
+    return [sys.executable, "-m", "scrapy", "archive", *words, *options], environment
+
+
+def archive(server: Server, folder: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
+    """Archive, and return exit status, output and report."""
+    report = folder / "report.json"
+    called, environment = command(server, folder, *words, "--report", str(report))
+    done = subprocess.run(
+        called, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout + done.stderr, json.loads(report.read_text()) if report.exists() else {}
+
+
+def test_all_is_well(server: Server, tmp_path: Path) -> None:
+    status, told, report = archive(server, tmp_path, "cna")
+    assert (status, report["status"]) == (Status.WELL, Status.WELL)
+    (run,) = report["publishers"]
+    assert (run["publisher"], run["account"]["stored"], run["means"]) == ("cna", 1, "well")
+    row = next(line for line in told.splitlines() if line.startswith("cna "))
+    assert row.split()[:8] == ["cna", "1", "0", "0", "0", "0", "1/1", "3"]
+    assert list(tmp_path.glob("archive/_posts/cna/2024/*.md"))
+
+
+def drifted(server: Server) -> None:
+    server.answer(PAGE, reply(cna_page("202401150001").replace('class="paragraph"', 'class="else"')))
+
+
+def no_listing(server: Server) -> None:
+    server.answer(LISTING, reply("", status="500 Internal Server Error"))
+
+
+def no_page(server: Server) -> None:
+    server.answer(PAGE, reply("", status="500 Internal Server Error"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "expected"), [(drifted, Status.DRIFT), (no_listing, Status.LISTING), (no_page, Status.FAILED)]
+)
+def test_what_a_run_met_is_its_status(
+    server: Server, tmp_path: Path, harm: Callable[[Server], None], expected: Status
+) -> None:
+    harm(server)
+    status, told, report = archive(server, tmp_path, "cna")
+    assert (status, report["publishers"][0]["status"]) == (expected, expected), told
+
+
+def test_another_run_is_under_way_and_the_others_go_on(server: Server, tmp_path: Path) -> None:
+    with hold(lock_file(tmp_path / "archive", "rfi")):
+        status, told, report = archive(server, tmp_path, "--jobs", "2", "cna", "rfi")
+    assert status == Status.RUNNING
+    assert [run["status"] for run in report["publishers"]] == [Status.WELL, Status.RUNNING]
+    assert "rfi: another run is under way" in told
+
+
+def test_an_archive_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "archive").write_text("no folder")
+    status, told, _ = archive(server, tmp_path, "cna")
+    assert status == Status.STORAGE
+    assert "cna: the archive cannot be written" in told
+
+
+def test_a_limit_is_no_failure(server: Server, tmp_path: Path) -> None:
+    pages = [article_url(f"2024011500{number:02}") for number in range(1, 30)]
+    server.answer(LISTING, reply(f"<urlset>{''.join(f'<url><loc>{url}</loc></url>' for url in pages)}</urlset>"))
+    for url in pages:
+        server.answer(url, reply(cna_page(url[-17:-5])))
+    status, told, report = archive(server, tmp_path, "cna", "--max-articles", "3")
+    account = report["publishers"][0]["account"]
+    assert (status, account["finish"]) == (Status.WELL, "closespider_itemcount"), told
+    assert 3 <= account["stored"] < len(pages)
+    status, told, report = archive(server, tmp_path, "cna")
+    assert status == Status.WELL, told
+    assert report["publishers"][0]["account"]["stored"] + account["stored"] == len(pages)
+
+
+def test_without_time_left_a_publisher_is_named(server: Server, tmp_path: Path) -> None:
+    status, told, report = archive(server, tmp_path, "cna", "--budget", "0.5s")
+    assert (status, report["not_run"], report["publishers"]) == (Status.WELL, ["cna"], [])
+    assert "cna: not run, as there was no time left for it" in told
+
+
+def test_asked_to_stop_runs_finish_what_they_have_begun(server: Server, tmp_path: Path) -> None:
+    server.answer(PAGE, lambda connection: (time.sleep(2), connection.sendall(reply(cna_page("202401150001")))))
+    called, environment = command(server, tmp_path, "cna", "--report", str(tmp_path / "report.json"))
+    process = subprocess.Popen(called, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not any(url.endswith("0001.aspx") for url in server.asked):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    account = json.loads((tmp_path / "report.json").read_text())["publishers"][0]["account"]
+    assert (account["finish"], account["stored"]) == ("shutdown", 1)
+    assert process.returncode == Status.FAILED
+
+
+@pytest.mark.parametrize(
+    "words", [("nobody",), ("--until", "2024-01-01"), ("--since", "x"), ("--budget", "soon"), ("--jobs", "0")]
+)
+def test_what_makes_no_sense_is_said_before_anything_runs(server: Server, tmp_path: Path, words: tuple[str]) -> None:
+    status, _, report = archive(server, tmp_path, *words)
+    assert (status, report, server.asked) == (2, {}, [])
+
+
+ACCOUNT = {"finish": "finished", "failures": [], "refused": {}, "failed": {}, "listings": [], "manners": {}}
+
+
+@pytest.mark.parametrize(
+    ("code", "account", "expected"),
+    [
+        (0, {}, Status.WELL),
+        (0, {"refused": {"video": 3}, "failed": {"status-404": 1}}, Status.WELL),
+        (1, {"finish": "closespider_timeout", "failures": ["7 × article/failed/stopped"]}, Status.WELL),
+        (1, {"failures": ["1 × article/failed/timeout"], "failed": {"timeout": 1}}, Status.FAILED),
+        (1, {"finish": "shutdown", "failures": ["stopped before its end: shutdown"]}, Status.FAILED),
+        (3, {}, Status.RUNNING),
+        (1, {"listings": [{"url": "x", "failed": "timeout"}], "failures": ["x"]}, Status.LISTING),
+        (1, {"failures": ["nothing found where articles must be"]}, Status.NOTHING),
+        (1, {"refused": {"drift": 1}, "listings": [{"failed": "dns"}], "failures": ["x"]}, Status.DRIFT),
+        (1, {"failed": {"blocked": 5}, "failures": ["x"]}, Status.BLOCKED),
+        (1, {"manners": {"blocked": {"www.rfi.fr": {}}}, "failures": ["x"]}, Status.BLOCKED),
+        (1, {"finish": "storage", "refused": {"drift": 1}, "failures": ["x"]}, Status.STORAGE),
+    ],
+)
+def test_every_status(code: int, account: dict[str, Any], expected: Status) -> None:
+    assert status_of(code, {**ACCOUNT, **account} if account or not code else {}) == expected
+
+
+def test_the_gravest_status_is_that_of_all() -> None:
+    assert set(GRAVEST) == set(Status)
+    assert worst([]) == Status.WELL
+    assert worst([Status.LISTING, Status.DRIFT, Status.BLOCKED]) == Status.DRIFT
+    assert worst(reversed(GRAVEST)) == Status.STORAGE
