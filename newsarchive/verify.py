@@ -29,7 +29,8 @@ from newsarchive.capture import NO_RESPONSES, Capture
 from newsarchive.index import ArticleRow, Index, IndexUnusable, RunRow
 from newsarchive.index.opening import without_writers
 from newsarchive.ledger import KEPT
-from newsarchive.post import Post, named, read, render
+from newsarchive.naming import named
+from newsarchive.post import Post, read, render
 from newsarchive.store import index_file, lock_file, run_row
 from newsarchive.warc import Damage, WarcError, at
 from newsarchive.warc.checker import Block, problems

@@ -28,7 +28,7 @@ from newsarchive.index.row import (
     weight,
 )
 from newsarchive.index.schema import BEST, PARTIAL, SELECT, UPSERT
-from newsarchive.post import named
+from newsarchive.naming import named
 
 __all__ = ["Index"]
 

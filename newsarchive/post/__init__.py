@@ -17,7 +17,7 @@ in one of them is escaped, and only such text: ordinary headlines stay as they a
 """
 
 from newsarchive.post.forms import Post, Reason, Unreadable
-from newsarchive.post.names import named, path
+from newsarchive.post.names import path
 from newsarchive.post.reading import read, read_bytes
 from newsarchive.post.writing import content_of, render, render_bytes
 
@@ -26,7 +26,6 @@ __all__ = [
     "Reason",
     "Unreadable",
     "content_of",
-    "named",
     "path",
     "read",
     "read_bytes",
