@@ -219,14 +219,10 @@ class Recovery:
             except (Refused, WarcError) as error:
                 yield f"{post}: article {id} cannot be read again from {capture.file}, offset {capture.offset}: {error}"
                 continue
-            row = self.index.article(self.publisher, id)
             sweep((self.archive / post).parent)
             with self.index.transaction(), Drafts() as drafts:
                 keep(self.index, self.archive, entry_of(capture, article), self.post(article), drafts)
                 drafts.settle()
-            if row and row.lies and row.lies != post:
-                # It has a new name since a capture was found that is older than those known.
-                (self.archive / row.lies).unlink(missing_ok=True)
             yield f"{post}: made again from {capture.file}, offset {capture.offset}"
 
 

@@ -215,6 +215,25 @@ def test_two_posts_of_an_article_are_its_revisions_and_two_articles_stay_two(tmp
     assert "all well" in scrapy(archive, "verify")
 
 
+def test_a_name_that_an_older_post_changes_leaves_no_other_post(tmp_path: Path) -> None:
+    url, archive = article_url("202401150001"), tmp_path / "archive"
+    first = write(tmp_path / "first", {"a.md": front(url)})
+    # The name changes with the older one, and in the same transaction comes a newer one.
+    newer = front(url, title="更正", published="2024-01-16T02:00:00.000Z")
+    then = write(tmp_path / "then", {"a.md": bare(url, stamp="1700000000000"), "b.md": newer})
+    scrapy(archive, "import", first)
+    scrapy(archive, "import", then)
+    expected = {"_posts/cna/2023/2023-11-14-202401150001.md": newer}
+    assert posts(archive) == expected
+    for words in (("replay", archive / "captures"), ("verify", "--repair")):
+        for file in archive.glob("index.sqlite*"):
+            file.unlink()
+        subprocess.run(["rm", "-r", archive / "_posts"], check=True)
+        scrapy(archive, *words)
+        assert posts(archive) == expected
+        assert "all well" in scrapy(archive, "verify")
+
+
 def packed(folder: Path, kind: str, files: Mapping[str, bytes]) -> Path:
     path = folder / f"old.{kind}"
     if kind == "zip":

@@ -206,7 +206,7 @@ def test_post_is_where_it_was_last_written(index: Index) -> None:
     for number in (1, 2):
         index.record(refused(number))
     assert index.article("cna", READING.id).lies == earlier
-    assert index.record(article(2, "bb", post=later), "5e") == Place("revised", later, True)
+    assert index.record(article(2, "bb", post=later), "5e") == Place("revised", later, True, freed=(earlier,))
     held = index.article("cna", READING.id)
     assert (held.post, held.lies, held.stale) == (later, later, False)
 

@@ -62,6 +62,9 @@ TOLD_OF = """SELECT DISTINCT id FROM (
  UNION SELECT publisher, id, kind FROM captures WHERE canonical IN (?3, ?4) AND reads IN (1, 2)
 ) AS told WHERE publisher = ?1 AND id <> ?2 AND kind IN ('item', 'post') AND NOT EXISTS (
  SELECT 1 FROM captures WHERE publisher = ?1 AND id = told.id AND kind NOT IN ('item', 'post')) ORDER BY id"""
+#: Where an article's post lies if the article has another name since, and no other article has that one.
+FORMER = """SELECT lies FROM captures AS made WHERE publisher = ? AND id = ? AND lies IS NOT NULL
+ AND NOT EXISTS (SELECT 1 FROM captures WHERE post = made.lies AND first = 1)"""
 #: Kinds of captures that say of an article what pages say of it, without its id.
 ADOPTED = ("item", "post")
 
@@ -131,7 +134,7 @@ class Index(Questions):
             self._undo("instead")
             raise
         self._run("RELEASE instead")
-        return replace(place, freed=tuple(row.lies for row in rows if row.lies))
+        return replace(place, freed=(*place.freed, *(row.lies for row in rows if row.lies)))
 
     def _record_adopting(self, ids: list[str], entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
         """Write what recording a page comes to whose article is known by its address alone: they become one."""
@@ -149,7 +152,7 @@ class Index(Questions):
             self._undo("instead")
             raise
         self._run("RELEASE instead")
-        return replace(place, freed=tuple(article.lies for article in articles if article.lies))
+        return replace(place, freed=(*place.freed, *(article.lies for article in articles if article.lies)))
 
     def _adopted(self, entry: Entry, reading: Reading) -> Entry:
         """Return what a post or an item says, as of the article that pages at its address read as."""
@@ -185,7 +188,7 @@ class Index(Questions):
                 )
             self._run(UPSERT, *row)
         if made and (row.sha256, row.lies, row.outdated) != (made, None, 0):
-            self._made(row, made)
+            place = replace(place, freed=self._made(row, made))
         return place
 
     def _write_lines(self, row: Row, known: Row | None, lines: list[list[Row]]) -> None:
@@ -206,8 +209,9 @@ class Index(Questions):
                 *one.key,
             )
 
-    def _made(self, row: Row, sha256: bytes) -> None:
-        """Keep that an article's post lies on disk, made of this capture and no other."""
+    def _made(self, row: Row, sha256: bytes) -> tuple[str, ...]:
+        """Keep that an article's post lies on disk, made of this capture and no other; return where it lay before."""
+        former = tuple(lies for (lies,) in self._all(FORMER, row.publisher, row.id))
         self._run(
             "UPDATE captures SET sha256 = NULL, lies = NULL, outdated = 0 "
             "WHERE publisher = ? AND id = ? AND sha256 IS NOT NULL",
@@ -215,6 +219,7 @@ class Index(Questions):
             row.id,
         )
         self._run("UPDATE captures SET sha256 = ? WHERE file = ? AND offset = ?", sha256, *row.key)
+        return former
 
     def file_recorded(self, file: str, size: int) -> None:
         """Keep that all captures of a file are recorded, up to its size in bytes."""

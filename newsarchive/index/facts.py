@@ -98,7 +98,7 @@ class Place:
     post: str
     #: Whether the post is to be made from this capture: it is the first one of the newest revision.
     shown: bool
-    #: Paths of posts made of what gives way to this capture, which are no article's any more.
+    #: Paths of posts made of what gives way to this capture, or under a former name, which are no article's any more.
     freed: tuple[str, ...] = ()
 
 
