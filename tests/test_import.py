@@ -333,6 +333,45 @@ def test_links_and_strange_names(tmp_path: Path) -> None:
     assert "\x1b" not in told
 
 
+def test_links_that_lead_nowhere_and_folders_that_cannot_be_read(tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "old", {"a.md": front(), "shut/b.md": front(), "z/c.md": front(URL.replace("0001", "0002"))}
+    )
+    (source / "loop.md").symlink_to("loop.md")
+    (source / "dead.md").symlink_to("none.md")
+    found = sources.files(source)
+    assert next(found).name == "a.md"
+    # It goes away, as one may that is not ours to read: root could read all.
+    subprocess.run(["rm", "-r", source / "shut"], check=True)
+    reasons = {candidate.name: candidate.refusal.reason if candidate.refusal else "" for candidate in found}
+    unread = {"dead.md": "unreadable-file", "loop.md": "unreadable-file", "shut": "unreadable-folder"}
+    assert reasons == {**unread, "z/c.md": ""}
+    assert sources.size(source) > 0
+
+
+def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
+    for depth in range(100, 1300, 100):
+        (tmp_path / "/".join("d" * depth)).mkdir(parents=True)
+    (tmp_path / "/".join("d" * 1200) / "a.md").write_bytes(front())
+    assert [candidate.content for candidate in sources.files(tmp_path)] == [front()]
+    # What removes old folders of tests nests calls.
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
+
+
+def test_a_tar_file_that_is_cut_off_at_once_and_one_that_tells_too_much(tmp_path: Path) -> None:
+    cut = packed(tmp_path, "tar.gz", {"a.md": front()})
+    cut.write_bytes(cut.read_bytes()[:15])
+    (refused,) = sources.files(cut)
+    assert refused.refusal
+    assert refused.refusal.reason == "damaged-archive"
+    telling = tarfile.TarInfo("pax")
+    telling.type, telling.size = tarfile.XHDTYPE, 1 << 30
+    (tmp_path / "old.tar").write_bytes(telling.tobuf())
+    (refused,) = sources.files(tmp_path / "old.tar")
+    assert refused.refusal
+    assert refused.refusal.reason == "bomb"
+
+
 def test_a_killed_import_goes_on(tmp_path: Path) -> None:
     files = {f"{number}.md": front(f"{URL[:-9]}{number:04}.aspx") for number in range(700)}
     whole, killed, source = tmp_path / "whole", tmp_path / "killed", write(tmp_path / "old", files)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, NamedTuple, Self
 
 from newsarchive.article import Refused
 from newsarchive.importing.candidate import Candidate
@@ -29,6 +29,12 @@ NO_POSTS = ("_site", "_layouts", "_includes", "_sass", "node_modules", "vendor")
 RATIO = 200
 #: Bytes that are no bomb yet.
 HARMLESS = 1 << 30
+#: Members of tar files that tell of others, and how many bytes of them are read.
+TELLING = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+MOST_TOLD = 1 << 20
 #: What the formats raise for a file that is not whole.
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, LZMAError, OSError, NotImplementedError)
 
@@ -40,7 +46,7 @@ class NotThere(ValueError):
 def size(path: Path) -> int:
     """Return how many bytes there are to be read of a path, roughly; raise NotThere if there is nothing."""
     if path.is_dir():
-        return sum(found.lstat().st_size for found in _below(path) if _may_be_post(found.name))
+        return sum(map(_told_size, _below(path)))
     if not path.is_file():
         raise NotThere(f"no such file or folder: {path}")
     return path.stat().st_size
@@ -54,7 +60,7 @@ def files(path: Path) -> Iterator[Candidate]:
         yield from _of_zip(path)
     elif path.name.lower().endswith(SUFFIXES):
         yield _file(path, path.name)
-    elif tarfile.is_tarfile(path):
+    elif _is_tar(path):
         yield from _of_tar(path)
     else:
         raise NotThere(f"neither a folder, a tar or zip file, nor a post: {path}")
@@ -67,23 +73,61 @@ def _may_be_post(name: str) -> bool:
 # Folders.
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield what lies below a folder, by name, but not in hidden folders, nor in those that hold no posts."""
-    for name, is_folder in _by_name(folder):
-        path = folder / name
-        if not is_folder:
-            yield path
-        elif not name.startswith(".") and name not in NO_POSTS:
-            yield from _below(path)
+class Folder(NamedTuple):
+    """A folder in a folder."""
+
+    path: Path
+
+
+class Unread(NamedTuple):
+    """A folder that cannot be looked into."""
+
+    path: Path
+    problem: str
+
+
+def _told_size(found: Path | Unread) -> int:
+    if isinstance(found, Unread) or not _may_be_post(found.name):
+        return 0
+    try:
+        return found.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _below(folder: Path) -> Iterator[Path | Unread]:
+    """Yield what lies below a folder, by name, but not in hidden folders, nor in those that hold no posts.
+
+    No call stands for a folder: they may be nested deeper than calls.
+    """
+    waiting = [_found(folder)]
+    while waiting:
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
+        elif not isinstance(found, Folder):
+            yield found
+        elif not found.path.name.startswith(".") and found.path.name not in NO_POSTS:
+            waiting.append(_found(found.path))
+
+
+def _found(folder: Path) -> Iterator[Path | Folder | Unread]:
+    """Yield what lies in a folder, by name; if it cannot be looked into, that."""
+    try:
+        for name, is_folder in _by_name(folder):
+            yield Folder(folder / name) if is_folder else folder / name
+    except OSError as error:
+        yield Unread(folder, error.strerror or str(error))
 
 
 def _by_name(folder: Path) -> Iterator[tuple[str, bool]]:
     """Yield the names in a folder in their order, and whether each is a folder's; there may be a million."""
     # An empty name stands for a file that SQLite removes, and in which it keeps what has no place in memory.
-    with closing(sqlite3.connect("")) as names, os.scandir(folder) as found:
+    with closing(sqlite3.connect("")) as names:
         names.execute("CREATE TABLE names (name BLOB PRIMARY KEY, folder INTEGER) WITHOUT ROWID")
-        rows = ((os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in found)
-        names.executemany("INSERT INTO names VALUES (?, ?)", rows)
+        with os.scandir(folder) as found:
+            rows = ((os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in found)
+            names.executemany("INSERT INTO names VALUES (?, ?)", rows)
         for name, is_folder in names.execute("SELECT name, folder FROM names ORDER BY name"):
             yield os.fsdecode(name), bool(is_folder)
 
@@ -91,16 +135,29 @@ def _by_name(folder: Path) -> Iterator[tuple[str, bool]]:
 def _of_folder(folder: Path) -> Iterator[Candidate]:
     root = folder.resolve()
     for path in _below(folder):
+        if isinstance(path, Unread):
+            name = path.path.relative_to(folder).as_posix()
+            yield Candidate(name, refusal=Refused("unreadable-folder", f"{path.problem}; nothing below it was read"))
+            continue
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            inside = path.resolve().is_relative_to(root)
-            if inside and path.is_dir():
-                continue
-            if not inside:
-                yield Candidate(name, refusal=Refused("link-outside", f"a symbolic link to {path.readlink()}"))
+            refusal = _misleading(path, root)
+            if refusal or path.is_dir():
+                if refusal:
+                    yield Candidate(name, refusal=refusal)
                 continue
         if _may_be_post(name):
             yield _file(path, name)
+
+
+def _misleading(link: Path, root: Path) -> Refused | None:
+    """Return why a symbolic link is not followed; None if it leads to what lies in the folder."""
+    try:
+        inside = link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        # So does pathlib up to Python 3.12 call a link that leads to itself.
+        return Refused("unreadable-file", "a symbolic link that leads nowhere")
+    return None if inside else Refused("link-outside", f"a symbolic link to {link.readlink()}")
 
 
 def _file(path: Path, name: str) -> Candidate:
@@ -122,10 +179,37 @@ def _too_large(count: int) -> Refused:
 # Tar and zip files.
 
 
+class _TooMuchTold(tarfile.TarError):
+    """Says that what tells of a member is larger than any name is long."""
+
+
+class _Header(tarfile.TarInfo):
+    """What tells of a member: it is read into memory, where it is not too large."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return a header; raise TarError if what tells of a member is too large."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in TELLING and header.size > MOST_TOLD:
+            raise _TooMuchTold(f"{header.size} bytes that tell of a member")
+        return header
+
+
+def _is_tar(path: Path) -> bool:
+    """Tell whether a file is a tar file, or begins as one and is cut off."""
+    try:
+        with tarfile.open(path, tarinfo=_Header):
+            return True
+    except tarfile.ReadError:
+        return False
+    except DAMAGED:
+        return True
+
+
 def _of_tar(path: Path) -> Iterator[Candidate]:
     most = max(HARMLESS, RATIO * path.stat().st_size)
     try:
-        with tarfile.open(path, "r|*", errorlevel=1) as tar:
+        with tarfile.open(path, "r|*", tarinfo=_Header, errorlevel=1) as tar:
             for member in tar:
                 if member.offset_data + member.size > most:
                     yield Candidate(
@@ -138,6 +222,8 @@ def _of_tar(path: Path) -> Iterator[Candidate]:
                     yield Candidate(member.name, refusal=wrong)
                 elif member.isfile() and _wanted(member.name):
                     yield _member(member.name, member.size, tar.extractfile(member))
+    except _TooMuchTold as error:
+        yield Candidate(path.name, refusal=Refused("bomb", f"{error}; what comes before was read"))
     except DAMAGED as error:
         yield Candidate(path.name, refusal=Refused("damaged-archive", f"{error}; what comes before was read"))
 
@@ -194,6 +280,6 @@ def _refused(name: str, special: bool) -> Refused | None:
 
 
 def _wanted(name: str) -> bool:
-    folders: Iterable[str] = PurePosixPath(name).parts[:-1]
+    folders: Iterable[str] = PurePosixPath(name.replace("\\", "/")).parts[:-1]
     hidden = any((part.startswith(".") and part != ".") or part in NO_POSTS for part in folders)
     return _may_be_post(name) and not hidden
