@@ -37,8 +37,9 @@ from newsarchive.warc import CaptureWriter, Served, payload_digest
 
 __all__ = ["Importer"]
 
-#: Posts that are made safe together.
+#: Posts that are made safe together, and how many bytes of them wait in memory.
 BATCH = 200
+MOST_WAITING = 4 << 20
 #: A post may be dated ahead a little: clocks and zones differ.
 AHEAD = timedelta(days=1)
 DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)-(\d\d)-(\d\d)(?!\d)")
@@ -65,6 +66,7 @@ class Importer:
         self.spiders = {name: self.reader.loader.load(name) for name in publishers(self.reader.loader)}
         self.now = datetime.now(UTC)
         self.waiting: list[Taken] = []
+        self.held = 0
         self.runs: dict[str, _Run] = {}
         self.opened = ExitStack()
 
@@ -139,12 +141,13 @@ class Importer:
     def keep(self, taken: Taken) -> None:
         """Take a post over, some time before ``finish`` returns."""
         self.waiting.append(taken)
-        if len(self.waiting) >= BATCH:
+        self.held += len(taken.content)
+        if len(self.waiting) >= BATCH or self.held >= MOST_WAITING:
             self.settle()
 
     def settle(self) -> None:
         """Make everything safe that waits: captures, then posts, then the index."""
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting, self.held = self.waiting, [], 0
         captured: list[tuple[Taken, Capture, _Run]] = []
         met: set[tuple[str, datetime, str]] = set()
         for taken in waiting:
