@@ -13,9 +13,10 @@ from pathlib import Path
 import orjson
 import pytest
 from places import CHECKOUT, SHARED, needs_shared
+from scrapy.utils.project import get_project_settings
 from server import article_url, cna_page, crawl, reply, serving
 
-from newsarchive.importing import sources
+from newsarchive.importing import importer, sources
 from newsarchive.index import Index
 from newsarchive.page import MAX_SIZE
 
@@ -372,6 +373,23 @@ def test_a_tar_file_that_is_cut_off_at_once_and_one_that_tells_too_much(tmp_path
     assert refused.refusal.reason == "bomb"
 
 
+def test_large_posts_do_not_wait_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer, "MOST_WAITING", 3_000)
+    settings = get_project_settings()
+    settings.set("ARCHIVE_DIR", str(tmp_path / "archive"))
+    waiting = []
+    with importer.Importer(settings) as taking:
+        for number in range(9):
+            content = front(f"{URL[:-9]}{number:04}.aspx", body="<p>" + "x" * 1_000 + "</p>")
+            taken = taking.read(importer.Candidate(f"{number}.md", content))
+            assert taken
+            taking.keep(taken)
+            waiting.append(len(taking.waiting))
+        taking.finish()
+    assert max(waiting) < 3
+    assert len(posts(tmp_path / "archive")) == 9
+
+
 def test_a_killed_import_goes_on(tmp_path: Path) -> None:
     files = {f"{number}.md": front(f"{URL[:-9]}{number:04}.aspx") for number in range(700)}
     whole, killed, source = tmp_path / "whole", tmp_path / "killed", write(tmp_path / "old", files)
@@ -393,6 +411,13 @@ def test_only_what_is_asked_for(tmp_path: Path, only: str) -> None:
     told = scrapy(tmp_path / "archive", "import", source, "--only", only)
     assert {name.split("/")[1] for name in posts(tmp_path / "archive")} == {only}
     assert "left out: not of a publisher asked for" in told
+
+
+def test_a_publisher_that_is_mistyped_is_said(tmp_path: Path) -> None:
+    source = write(tmp_path / "old", FILES)
+    told = scrapy(tmp_path / "archive", "import", "--check", source, "--only", "CNA", "--only", "dw", status=1)
+    assert "no post is of a publisher called 'CNA'" in told
+    assert "'dw'" not in told
 
 
 def test_what_is_no_archive_is_said(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY
 class Command(ScrapyCommand):
     """Takes posts over into ``ARCHIVE_DIR``.
 
-    Exits with 1 if a file was refused or the archive cannot be written, and with 3 if another run of a publisher
-    is under way.
+    Exits with 1 if a file was refused, nothing is of a publisher asked for, or the archive cannot be written, and
+    with 3 if another run of a publisher is under way.
     """
 
     requires_project = True
@@ -73,7 +73,13 @@ class Command(ScrapyCommand):
             else:
                 for line in [*importer.mended, *importer.report.lines()]:
                     print(line)
-                self.exitcode = 1 if importer.report.refused else 0
+                # A name that was mistyped must not pass for an archive without posts.
+                unmet = sorted(set(opts.only) - set(importer.report.publishers))
+                for name in unmet:
+                    print(
+                        f"no post is of a publisher called {name!r}: --check without --only tells what they are called"
+                    )
+                self.exitcode = 1 if importer.report.refused or unmet else 0
 
     def take_over(self, importer: Importer, paths: list[Path], check: bool) -> None:
         """Read all files, and keep their posts unless they are only to be checked."""
