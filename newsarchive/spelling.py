@@ -46,8 +46,13 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-#: What YAML readers refuse, fold or drop, and what means something between double quotes.
-UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]')
+#: What YAML readers refuse or fold, and what means something between double quotes. A separator of lines is folded
+#: with the blanks around it, and ends the document before a marker; else it stays, as a byte order mark does.
+UNQUOTABLE = re.compile(
+    r"""["\\\x00-\x1f\x7f-\x9f\ufffe\uffff]
+    |(?<=[ ])[\u2028\u2029]|[\u2028\u2029](?=[ ]|(?:---|\.\.\.)[ \u2028\u2029])""",
+    re.VERBOSE,
+)
 
 
 def quoted(text: str) -> str:

@@ -217,8 +217,23 @@ def test_titles_that_mean_something(title: str, shown: str) -> None:
 
 def test_title_in_front_matter() -> None:
     title = 'a"b\\d\x00\t\n\x7f\x85\u2028\u2029\ufeff\ufffe\uffff\xa0\u200b😀'
-    spelled = r'"a\"b\\d\x00\x09\x0a\x7f\x85\u2028\u2029\ufeff\ufffe\uffff' + '\xa0\u200b😀"'
+    spelled = r'"a\"b\\d\x00\x09\x0a\x7f\x85' + "\u2028\u2029\ufeff" + r"\ufffe\uffff" + '\xa0\u200b😀"'
     assert f"\ntitle: {spelled}\n" in render(of_title(title))
+
+
+@pytest.mark.parametrize(
+    ("title", "spelled"),
+    [
+        ("\u2028a\u2029b\ufeff", "\u2028a\u2029b\ufeff"),
+        ("a \u2028b\u2029 c\u3000\u2028", "a \\u2028b\\u2029 c\u3000\u2028"),
+        ("a\u2028--- b\u2029---", "a\\u2028--- b\u2029---"),
+        ("a\u2029... \u2028\u2028 b", "a\\u2029... \\u2028\\u2028 b"),
+    ],
+)
+def test_separators_of_lines_are_escaped_only_where_yaml_would_fold_them(title: str, spelled: str) -> None:
+    assert f'\ntitle: "{spelled}"\n' in render(of_title(title))
+    for loader in (yaml.SafeLoader, yaml.CSafeLoader):
+        assert yaml.load(f'title: "{spelled}"\n', loader) == {"title": title}
 
 
 @pytest.mark.parametrize(
