@@ -199,7 +199,11 @@ def _section_end(text: str, mark: re.Match[str], ends: dict[str, int]) -> int:
         end = text.find(closed, mark.end())
         ends[closed] = len(text) + 1 if end < 0 else end
     end = ends[closed]
-    if end > len(text) or NEXT_ITEM.search(text, mark.end(), end):
+    if end > len(text):
+        return mark.end()
+    # An end behind the next item's beginning is that of a section there, but an article may also be about feeds.
+    following = NEXT_ITEM.search(text, mark.end(), end)
+    if following and text.find(mark[0], following.end(), end) >= 0:
         return mark.end()
     return end + len(closed)
 
@@ -484,7 +488,7 @@ def _said(told: dict[str, list[Element]], item: Element, bases: list[str], is_at
     content = texts[0][1] if texts else ""
     summaries = [one for one in all_of("summary" if is_atom else "description") if texts and one is not texts[0][0]]
     authors = [_person(one) for one in all_of("author", "dc:creator", "itunes:author")]
-    signed = [*authors[:1], *(one.text for one in all_of("dc:creator"))]
+    signed = [*map(_person, all_of("author")[:1]), *(one.text for one in all_of("dc:creator"))]
     shown = all_of("enclosure", "media:content", "media:thumbnail", "itunes:image", "link")
     times = [one.text for one in (all_of("published", "updated") if is_atom else all_of("pubDate"))]
     base = ""

@@ -40,7 +40,7 @@ TITLES = [
     ('\n\t他說&quot;好"\r\n', '他說\\"好\\"', '他說"好"'),
     ("等等...還有...", "等等還有...", "等等...還有..."),
     ("甲&#160;乙\u00a0", "甲 乙 ", "甲\u00a0乙"),
-    ("\u3000全形空白\ufeff", "\u3000全形空白\\ufeff", "全形空白"),
+    ("\u3000全形\u2028空白\ufeff", "\u3000全形\u2028空白\ufeff", "全形\u2028空白"),
     ("零寬\u200b", "零寬\u200b", "零寬\u200b"),
     (r"C:\d\(", r"C:\\d\\(", r"C:\\d\\("),
     ("[影]片 (一)", "[影]片 (一)", "[影]片 (一)"),
@@ -91,6 +91,7 @@ TIMES = [
     ("2023-01-12 16:04:03", "2023-01-12T16:04:03.000Z", 1673539443000),
     ("2023-01-12T16:04:03.25+08:00", "2023-01-12T08:04:03.250Z", 1673510643250),
     ("2023-01-12", "2023-01-12T00:00:00.000Z", 1673481600000),
+    ("Thu,\u00a012\u00a0Jan\u00a02023\u300016:04:03\u00a0+0800", "2023-01-12T08:04:03.000Z", 1673510643000),
     ("Tue, 31 Feb 2023 00:00:00 GMT", "2023-03-03T00:00:00.000Z", 1677801600000),
     ("Mon, 01 Jan 96 00:00:00 GMT", "1996-01-01T00:00:00.000Z", 820454400000),
 ]
@@ -105,6 +106,8 @@ AUTHORS = [
     ("<author>mail@example.com (A B)</author>", "mail@example.com (A B)"),
     ("<dc:creator>007</dc:creator>", '"007"'),
     ("<author>a #b</author><dc:creator>c</dc:creator>", '"a #b"'),
+    ("<itunes:author>x</itunes:author>", LABEL),
+    ("<itunes:author>x</itunes:author><dc:creator>李</dc:creator>", "李"),
 ]
 #: How a text stands in a feed, and in a post of either form.
 TEXTS = [
@@ -135,6 +138,7 @@ TEXTS = [
     ("<description><![CDATA[<p>a</p>\r\n\t<p>b</p>\r\n]]></description>",) + ("<p>a</p><p>b</p>",) * 2,
     ("<description><![CDATA[<script>x('</item>')</script>]]></description>",) + ("<script>x('</item>')</script>",) * 2,
     ("<description>&lt;p&gt;---&lt;/p&gt;</description>",) + ("<p>---</p>",) * 2,
+    ("<description><![CDATA[<pre></item>\n<item></pre>]]></description>",) + ("<pre></item><item></pre>",) * 2,
 ]
 ITEMS = 200
 
@@ -564,7 +568,7 @@ def test_what_is_no_time_is_none(told: str) -> None:
 
 @pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 def test_an_engine_reads_the_same_times() -> None:
-    days = ["12 Jan 2023", "Jan 12, 2023", "2023-01-12", "1/12/2023", "2023/1/12", "12-Jan-23", "Thu, 12 January 2023"]
+    days = ["12 Jan 2023", "Jan 12, 2023", "2023-01-12", "12\u00a0Jan\u30002023", "1/12/2023", "2023/1/12", "12-Jan-23", "Thu, 12 January 2023"]
     days += ["Sept 3 1999", "31 Feb 2023", "0 Jan 2023", "12 Jan", "2023", "2023-01"]
     times = ["", " 16:04", " 16:04:03", "T16:04:03", " 4:04:03 PM", " 24:00:00", " 24:00:01", " 16:04:03.5", " 16:60"]
     zones = ["", "Z", " GMT", " CST", " EDT", " +0800", "+08:00", " -08", " -5", " UTC+1", " (CST)", " BST", " +12345"]
