@@ -31,7 +31,11 @@ ISO = re.compile(
     r"(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:(Z)|([-+])(\d\d):?(\d\d))?)?",
     re.IGNORECASE | re.ASCII,
 )
-TOKEN = re.compile(r"(?P<number>\d+)|(?P<word>[A-Z[-\U0010ffff]+)|(?P<space>\s+)|(?P<symbol>.)", re.ASCII | re.DOTALL)
+#: Separators of lines are no space within a time.
+SPACE = re.sub("[\u2028\u2029]", "", WHITE_SPACE)
+TOKEN = re.compile(
+    rf"(?P<number>\d+)|(?P<space>[{SPACE}]+)|(?P<word>[^\0-@{SPACE}]+)|(?P<symbol>.)", re.ASCII | re.DOTALL
+)
 #: Characters; beyond it nobody states a time.
 LONGEST = 200
 
