@@ -38,6 +38,10 @@ ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 #: Names are those of HTML, which feeds use as if XML had them.
 REFERENCE = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
 DECLARATION = re.compile(rb"""<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
+#: What is the same in all encodings like ASCII, and has another meaning in others, or none.
+LIKE_ASCII = b"<x> +AGE- ~{!!~} \\u0041 \x1b$B!! \x0e!!\x0f"
+#: Latin 1, as browsers read it.
+DEFAULT = "cp1252"
 #: Namespaces under the prefixes by which everybody knows them.
 PREFIXES = {
     "http://purl.org/rss/1.0/": "",
@@ -166,12 +170,22 @@ def decoded(body: bytes, stated: str = "") -> str:
         return body.decode()
     except UnicodeDecodeError:
         declared = DECLARATION.match(body.lstrip())
-    for name in (stated, declared[1].decode("ascii") if declared else ""):
-        # Servers and writers mean by a name what browsers do.
-        encoding = resolve_encoding(name) if name else None
-        if encoding and encoding != "utf-8":
-            return body.decode(encoding, "surrogateescape")
-    return body.decode("utf-8", "surrogateescape")
+    named = (stated, declared[1].decode("ascii") if declared else "")
+    found = [encoding for name in named if (encoding := _encoding_of(name)) not in ("", "utf-8")]
+    # Many servers say Latin 1 of whatever they send.
+    found.sort(key=DEFAULT.__eq__)
+    return body.decode(next(iter(found), "utf-8"), "surrogateescape")
+
+
+def _encoding_of(name: str) -> str:
+    """Return the encoding that servers and writers mean by a name, as browsers do; empty if feeds cannot be in it."""
+    encoding = (resolve_encoding(name) if name else None) or ""
+    try:
+        # Names of Python's may be those of no encoding. Those that are not like ASCII have been told from their bytes.
+        is_like_ascii = encoding and LIKE_ASCII.decode(encoding, "surrogateescape") == LIKE_ASCII.decode("ascii")
+    except (LookupError, UnicodeError):
+        return ""
+    return encoding if is_like_ascii else ""
 
 
 def marks(text: str) -> Iterator[re.Match[str]]:

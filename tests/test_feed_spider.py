@@ -18,6 +18,7 @@ from server import Crawl, Server, cna_page, crawl, reply, serving
 from test_archive import account, content, posts, scrapy
 
 from newsarchive.date_parse import date_parse
+from newsarchive.items import read_feed
 from spiders.feed import FeedSpider
 
 FEED = "http://mirror.example.net/feed.xml"
@@ -513,6 +514,21 @@ def test_what_can_be_read_of_a_broken_feed_is_read(
     assert "Traceback" not in done.log
     assert not any(b"root:" in post for post in posts(done.archive).values())
     remade(done.archive)
+
+
+@pytest.mark.parametrize("name", ["base64", "idna", "undefined", "unicode_escape", "iso-2022-jp", "utf-32", "x-none"])
+def test_what_is_no_encoding_of_feeds_is_not_decoded_with(name: str) -> None:
+    body = rss(simple(1, "\x1b$Bx\\u0041")).replace(b'"1.0"', b'"1.0" encoding="%b"' % name.encode(), 1)
+    for stated in ("", name):
+        feed = read_feed(body.replace("標題".encode(), "標題".encode("big5")), FEED, stated)
+        assert [one.problem for one in feed.items] == [None]
+        assert "\\u0041" in feed.items[0].xml
+
+
+def test_a_server_that_says_latin_1_of_everything_is_not_believed() -> None:
+    body = rss(simple(1)).replace(b'"1.0"', b'"1.0" encoding="gb2312"', 1).decode().encode("gb18030")
+    assert "標題" in read_feed(body, FEED, "ISO-8859-1").items[0].xml
+    assert "é" in read_feed(rss(simple(1)).replace("標題".encode(), b"\xe9"), FEED, "ISO-8859-1").items[0].xml
 
 
 @pytest.mark.parametrize(
