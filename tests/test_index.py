@@ -541,7 +541,11 @@ def test_content_follows_from_what_was_recorded(index: Index, seed: int) -> None
             for entry in in_some_order(random, recorded):
                 place = index.place(entry)
                 sha256 = "5e" if place.shown and random.random() < 0.6 else ""
-                assert index.record(entry, sha256) == place
+                recorded_as = index.record(entry, sha256)
+                assert replace(recorded_as, freed=()) == place
+                # Only who writes a post is told where it lay before, and never of what is an article's now.
+                assert sha256 or not recorded_as.freed
+                assert not any(index.owner(post) for post in recorded_as.freed)
                 model.record(entry, sha256)
             agree(index, model)
             assert list(index._marks_wrong()) == []
