@@ -455,3 +455,26 @@ def test_a_post_that_states_no_address_is_called_by_its_files_name(tmp_path: Pat
         ("rfi", "2024-01-15-x", "https://rfi.fr/#2024-01-15-x"),
     }
     assert "all well" in scrapy(archive, "verify")
+
+
+@pytest.mark.parametrize("html_first", [True, False])
+def test_a_post_is_called_by_what_is_in_it(tmp_path: Path, html_first: bool) -> None:
+    url, later = "https://www.cna.com.tw/news/ahel/202401150009.aspx", "2024-01-16T02:00:00.000Z"
+    newer = FEED.replace(b"2024-01-15 10", b"2024-01-16 10")
+    files = (
+        {"a.html": FEED, "b.md": front(url, published=later)} if html_first else {"a.md": front(url), "b.html": newer}
+    )
+    archive = tmp_path / "archive"
+    for name, content in files.items():
+        scrapy(archive, "import", write(tmp_path / name, {name: content}))
+    suffix = ".md" if html_first else ".html"
+    made = {f"_posts/cna/2024/2024-01-15-202401150009{suffix}": files[f"b{suffix}"]}
+    assert posts(archive) == made
+    assert "all well" in scrapy(archive, "verify")
+    for words in (("replay", archive / "captures"), ("verify", "--repair")):
+        for file in archive.glob("index.sqlite*"):
+            file.unlink()
+        subprocess.run(["rm", "-r", archive / "_posts"], check=True)
+        scrapy(archive, *words)
+        assert posts(archive) == made
+        assert "all well" in scrapy(archive, "verify")

@@ -203,8 +203,9 @@ class Index(Questions):
         self._run(UPSERT, *row._replace(first=0, revision=0, shown=0))
         for one in (one for line in lines for one in line if one.revision or one.sha256):
             self._run(
-                "UPDATE captures SET first = ?, revision = ?, shown = ?, sha256 = ?, lies = ?, outdated = ? "
+                "UPDATE captures SET post = ?, first = ?, revision = ?, shown = ?, sha256 = ?, lies = ?, outdated = ? "
                 "WHERE file = ? AND offset = ?",
+                one.post,
                 *one[RECORDED:],
                 *one.key,
             )
@@ -308,6 +309,8 @@ class Index(Questions):
         post = self._post(newest)
         if newest.fingerprint == row.fingerprint:
             return _Plan(Place("unchanged", post, False), row, None)
+        if PurePosixPath(post).suffix != PurePosixPath(str(row.post)).suffix:
+            return None
         return _Plan(Place("revised", post, True), row._replace(revision=1, shown=1), None)
 
     def _inserted(self, row: Row, known: Row | None) -> _Plan:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 from newsarchive.capture import Capture
@@ -22,6 +23,7 @@ __all__ = [
     "moment",
     "order",
     "place_of",
+    "post_of",
     "row_of",
     "settled",
     "unread",
@@ -177,6 +179,9 @@ def settled(rows: Iterable[Row], before: list[Row]) -> list[Row]:
     line = sorted(rows, key=order)
     counting = sum(row.reads == line[0].reads for row in line)
     starts = [at for at in range(counting) if not at or line[at].fingerprint != line[at - 1].fingerprint]
+    if not line:
+        return []
+    line[0] = line[0]._replace(post=post_of(line[0], line[starts[-1]]))
     old = next((row.post for row in before if row.first), None)
     return [
         row._replace(
@@ -187,6 +192,14 @@ def settled(rows: Iterable[Row], before: list[Row]) -> list[Row]:
         )
         for at, row in enumerate(line)
     ]
+
+
+def post_of(first: Row, shown: Row) -> str:
+    """Return the post of an article: called as its first reading says, and ending as that of the reading it shows.
+
+    Jekyll tells by the end of a name what is in a file.
+    """
+    return str(PurePosixPath(str(first.post)).with_suffix(PurePosixPath(str(shown.post)).suffix))
 
 
 def _lies(row: Row, old: str | None, new: str | None) -> str | None:
