@@ -1,6 +1,7 @@
 """Existing archives taken over: every post to the byte, each article once, and nothing written where it must not be."""
 
 import io
+import resource
 import subprocess
 import sys
 import tarfile
@@ -478,3 +479,20 @@ def test_a_post_is_called_by_what_is_in_it(tmp_path: Path, html_first: bool) -> 
         scrapy(archive, *words)
         assert posts(archive) == made
         assert "all well" in scrapy(archive, "verify")
+
+
+def test_of_hundreds_of_publishers_no_more_files_are_open_than_may_be(tmp_path: Path) -> None:
+    def few_files() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (900, 900))
+
+    files = {f"{n}.md": front(f"https://h{n}.example/a", label="某報") for n in range(700)}
+    archive, source = tmp_path / "archive", write(tmp_path / "old", files)
+    command = [sys.executable, "-m", "scrapy", "import", source, "-s", f"ARCHIVE_DIR={archive}"]
+    for ending in ("1 stored", "1 unchanged"):
+        done = subprocess.run(
+            command, cwd=CHECKOUT, preexec_fn=few_files, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count(ending) == 700
+    assert len(posts(archive)) == 700
+    assert "all well" in scrapy(archive, "verify")

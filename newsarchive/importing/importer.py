@@ -40,6 +40,8 @@ __all__ = ["Importer"]
 #: Posts that are made safe together, and how many bytes of them wait in memory.
 BATCH = 200
 MOST_WAITING = 4 << 20
+#: Publishers whose files are open when a batch begins; each batch may bring as many more.
+MOST_RUNS = 50
 #: A post may be dated ahead a little: clocks and zones differ.
 AHEAD = timedelta(days=1)
 DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)-(\d\d)-(\d\d)(?!\d)")
@@ -151,13 +153,13 @@ class Importer:
         captured: list[tuple[Taken, Capture, _Run]] = []
         met: set[tuple[str, datetime, str]] = set()
         for taken in waiting:
-            run = self.run(taken.article.publisher)
             digest = payload_digest(taken.content)
             what = taken.url, taken.captured, digest
             if what in met or self.index.same_capture(*what):
-                run.count("unchanged")
+                self.report.end(taken.article.publisher, "unchanged")
                 continue
             met.add(what)
+            run = self.run(taken.article.publisher)
             captured.append((taken, run.capture(taken), run))
         for run in {id(run): run for _, _, run in captured}.values():
             run.writer.sync()
@@ -174,24 +176,34 @@ class Importer:
                     self.report.refuse(taken.name, refusal)
             drafts.settle()
         for run, ending in endings:
-            run.count(ending)
+            run.endings[ending] += 1
+            self.report.end(run.publisher, ending)
+        if len(self.runs) > MOST_RUNS:
+            self.finish_runs()
 
     def finish(self) -> None:
         """Make everything safe, close the capture files, and write the account of each publisher."""
         self.settle()
-        for publisher, run in self.runs.items():
-            run.finish(self.index)
-            # An older post may have come after a newer one, and names the article's.
-            list(settling(self.settings, publisher, ()))
-            self.report.publishers[publisher].endings.update(run.endings)
+        self.finish_runs()
+
+    def finish_runs(self) -> None:
+        """End all runs; what comes of their publishers later is written by others."""
+        while self.runs:
+            publisher, run = self.runs.popitem()
+            with run.held:
+                run.finish(self.index)
+                # An older post may have come after a newer one, and names the article's.
+                list(settling(self.settings, publisher, ()))
 
     def run(self, publisher: str) -> "_Run":
         """Return what writes to a publisher's archive, which is brought in order first."""
         if publisher not in self.runs:
-            self.opened.enter_context(hold(lock_file(self.archive, publisher)))
-            refuse_wrong_clock(self.archive, publisher)
-            self.mended += recover(self.settings, publisher)
-            self.runs[publisher] = _Run(self.archive, publisher)
+            with ExitStack() as held:
+                held.enter_context(hold(lock_file(self.archive, publisher)))
+                refuse_wrong_clock(self.archive, publisher)
+                self.mended += recover(self.settings, publisher)
+                self.runs[publisher] = _Run(self.archive, publisher, held.pop_all())
+            self.opened.callback(self.runs[publisher].held.close)
         return self.runs[publisher]
 
     @cached_property
@@ -203,16 +215,14 @@ class Importer:
 class _Run:
     """What is written of one publisher."""
 
-    def __init__(self, archive: Path, publisher: str) -> None:
+    def __init__(self, archive: Path, publisher: str, held: ExitStack) -> None:
         self.archive, self.publisher = archive, publisher
+        #: The publisher's lock.
+        self.held = held
         self.started = datetime.now(UTC)
         self.name = run_name(self.started)
         self.writer = CaptureWriter(archive, publisher, self.name, {})
         self.endings: Counter[str] = Counter()
-
-    def count(self, ending: str) -> None:
-        """Count a post that has ended."""
-        self.endings[ending] += 1
 
     def capture(self, taken: Taken) -> Capture:
         """Capture a post."""

@@ -80,6 +80,10 @@ class Report:
                 "MENDED", taken.name, "its front matter is spelled anew, as sites would show neither title nor date"
             )
 
+    def end(self, publisher: str, ending: str) -> None:
+        """Count how keeping a post of a publisher ended."""
+        self.publishers[publisher].endings[ending] += 1
+
     def refuse(self, name: str, refusal: Refused) -> None:
         """Count a file that is not taken over."""
         self.refused[refusal.reason] += 1
