@@ -97,6 +97,8 @@ class FeedSpider(PublisherSpider):
             raise ValueError("say which feed, and whose articles it has: -a url=URL|FILE -a publisher=NAME")
         if not NAME.fullmatch(publisher):
             raise ValueError(f"a publisher is called by small letters and digits, hyphens between them: {publisher!r}")
+        if publisher == cls.name:
+            raise ValueError(f"no publisher is called {publisher}: say whose articles the feed has")
         if not arguments.get("label", "").isprintable():
             raise ValueError("a label has no control characters")
         for name in ("verbatim", "bare"):

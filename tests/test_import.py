@@ -496,3 +496,10 @@ def test_of_hundreds_of_publishers_no_more_files_are_open_than_may_be(tmp_path: 
         assert done.stdout.count(ending) == 700
     assert len(posts(archive)) == 700
     assert "all well" in scrapy(archive, "verify")
+
+
+def test_where_nothing_may_be_a_post_that_is_said_and_nothing_written(tmp_path: Path) -> None:
+    source = write(tmp_path / "old", {"notes.doc": b"x"})
+    for words in ((), ("--check",)):
+        assert "nothing there may be a post" in scrapy(tmp_path / "archive", "import", source, *words, status=1)
+    assert not (tmp_path / "archive").exists()

@@ -79,7 +79,7 @@ class Command(ScrapyCommand):
                     print(
                         f"no post is of a publisher called {name!r}: --check without --only tells what they are called"
                     )
-                self.exitcode = 1 if importer.report.refused or unmet else 0
+                self.exitcode = 1 if importer.report.refused or importer.report.is_empty or unmet else 0
 
     def take_over(self, importer: Importer, paths: list[Path], check: bool) -> None:
         """Read all files, and keep their posts unless they are only to be checked."""

@@ -150,6 +150,8 @@ class Importer:
     def settle(self) -> None:
         """Make everything safe that waits: captures, then posts, then the index."""
         waiting, self.waiting, self.held = self.waiting, [], 0
+        if not waiting:
+            return
         captured: list[tuple[Taken, Capture, _Run]] = []
         met: set[tuple[str, datetime, str]] = set()
         for taken in waiting:

@@ -94,8 +94,15 @@ class Report:
         if len(self.lines_of[what]) < SHOWN:
             self.lines_of[what].append(f"{what} {printable(name)}: {printable(why)}")
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there was no file that may be a post."""
+        return not (self.read or self.refused or self.left_out)
+
     def lines(self) -> list[str]:
         """Return what is to be told."""
+        if self.is_empty:
+            return ["nothing there may be a post: no file is called .md, .markdown, .html or .txt"]
         told = []
         for name, publisher in sorted(self.publishers.items()):
             forms = ", ".join(f"{count} {form}" for form, count in sorted(publisher.forms.items()))
