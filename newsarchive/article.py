@@ -98,6 +98,8 @@ class Article:
     images: tuple[Image, ...] = ()
     #: What the newsroom wrote, in order, as an HTML fragment on one line.
     body: str
+    #: Layout of its page, as the spider calls it; empty if it was read from no page, or the spider knows just one.
+    layout: str = field(default="", compare=False, repr=False)
     #: Whether it is only what a feed says of it, as its page could not be had.
     partial: bool = False
     #: The capture it was read from; None outside of a run. Says nothing of the article itself.

@@ -48,7 +48,7 @@ __all__ = [
 EXPECTED = ".expected.json"
 ENDINGS = ("article", "links", "error")
 #: What an article has that its page does not say.
-NOT_SAID = ("partial", "capture", "signed", "content", "suffix", "ready")
+NOT_SAID = ("layout", "partial", "capture", "signed", "content", "suffix", "ready")
 
 
 #: Sent with ``url`` once the answer to an address of SAVE_FIXTURES is saved, each time if it is asked again.

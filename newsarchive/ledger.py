@@ -28,6 +28,7 @@ from newsarchive.frontier import Frontier
 from newsarchive.index import IndexUnusable
 from newsarchive.listing import Link
 from newsarchive.manners import Manners
+from newsarchive.profile import Profile
 from newsarchive.run import article_ended, failures, first_asked, listing_ended
 from newsarchive.spider import PublisherSpider
 from newsarchive.store import Store
@@ -177,6 +178,7 @@ class Ledger:
             "run": self.store.name,
             "publisher": self.store.publisher,
             "kind": self.crawler.settings.get("RUN_KIND", "crawl"),
+            "purpose": self.purpose(),
             "version": version("newsarchive"),
             "started": _iso(self.store.started),
             "ended": _iso(ended),
@@ -187,6 +189,7 @@ class Ledger:
             "refused": refused,
             "failed": failed,
             "partial": _by_reason(stats, "partial/"),
+            "layouts": profile.account() if (profile := self.crawler.get_extension(Profile)) else {},
             "listings": self.listings,
             "covered": [[source, _iso(span.start), _iso(span.end)] for source, span in self.frontier.covered],
             "gaps": [[_iso(gap.start), _iso(gap.end)] for gap in self.gaps],
@@ -204,6 +207,13 @@ class Ledger:
             "manners": manners.account(),
             "failures": self.failures,
         }
+
+    def purpose(self) -> str:
+        """Return what the run was for: all that is new, another look, a stretch of time, or given addresses."""
+        spider = self.crawler.spider
+        if not isinstance(spider, PublisherSpider) or spider.past:
+            return "backfill"
+        return "recheck" if spider.recheck_only else "all" if spider.asked else "addresses"
 
     def backfill(self) -> dict[str, Any]:
         """Return what is left of the stretch of time that the run was to ask for, and note whether anything is."""

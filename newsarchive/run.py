@@ -14,6 +14,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import NO_RESPONSES
+from newsarchive.layout import note_layout
 
 __all__ = [
     "ALREADY_RUNNING",
@@ -37,7 +38,7 @@ article_ended = object()
 capture_ended = object()
 #: Sent with ``url`` and either ``links`` or ``refusal``, once for each listing.
 listing_ended = object()
-#: Sent with ``file`` and ``ending`` (stored, revised, unchanged) once for each article that has its post.
+#: Sent with ``article``, ``file`` and ``ending`` (stored, revised, unchanged) once for each article that has its post.
 post_written = object()
 
 #: What commands set goes above the project's settings and a spider's, and below the command line's.
@@ -101,6 +102,7 @@ class RunExtension:
             self.crawler.signals.send_catch_log(capture_ended, capture=item.capture, ending=refusal.reason)
             return
         self.crawler.stats.inc_value(f"article/{ending}/{refusal.reason}")
+        note_layout(refusal, item.layout)
         url = _asked(response, item)
         self.crawler.signals.send_catch_log(article_ended, url=url, refusal=refusal, capture=item.capture)
 
@@ -142,7 +144,7 @@ def failures(stats: Mapping[str, Any]) -> list[str]:
         failed.append(f"{broken} × exception in the spider")
     if (reason := stats.get("finish_reason", "finished")) != "finished":
         failed.append(f"stopped before its end: {reason}")
-    if not (total("article/") or stats.get("listing/links") or stats.get("backfill/days")):
+    if not (total("article/") or any(map(stats.get, ("listing/links", "backfill/days", "recheck/only")))):
         failed.append("nothing found where articles must be")
     return failed
 

@@ -23,6 +23,28 @@ WAYBACK = True
 #: Whether everything that listings name is asked for again, due or not.
 REFRESH = False
 
+# Health: what is usual follows from the runs of the last weeks; see newsarchive/health.
+#: Days of which the usual is taken.
+HEALTH_WINDOW_DAYS = 28
+#: Days, and pages, of which something must be known before it can be unusual.
+HEALTH_LEARN_DAYS = 3
+HEALTH_LEAST = 100
+#: Decimal digits of the chance below which a rate has left its band: 7 is one in ten million. Each run looks at some
+#: hundred rates, so that a year of hourly runs holds a million looks, and a false alarm must not be among them.
+HEALTH_SURPRISE = 7
+#: Runs in a row in which a listing, or more articles than usual, must fail: the network has its moments.
+HEALTH_PATIENCE = 3
+#: Articles that usually come out in a time without any, for it to be called silence; no fewer than twice as many as
+#: in the longest pause of late.
+HEALTH_SILENCE = 12
+#: Days after which a gap that could not be filled is only told, no problem any more.
+HEALTH_GAP_DAYS = 14
+#: Times of the usual pause between runs after which runs are said to have stopped.
+HEALTH_LATE = 3
+#: Bytes, and days of the usual growth, that the disk must have left.
+HEALTH_DISK_FREE = 1_000_000_000
+HEALTH_DISK_DAYS = 14
+
 ITEM_PIPELINES = {
     "pipelines.clean.CleanPipeline": 100,
     "pipelines.validate.ValidatePipeline": 200,
@@ -125,6 +147,7 @@ EXTENSIONS = {
     "newsarchive.manners.Manners": 60,
     "newsarchive.frontier.Frontier": 60,
     "newsarchive.run.RunExtension": 100,
+    "newsarchive.profile.Profile": 150,
     "newsarchive.ledger.Ledger": 200,
     "newsarchive.live.LiveDisplay": 300,
     # The display says more.

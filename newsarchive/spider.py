@@ -67,14 +67,16 @@ class PublisherSpider(Spider):
         since: str = "",
         until: str = "",
         edition: str = "",
+        recheck_only: str = "",
         **kwargs: Any,
     ) -> None:
         """Take what to ask for; lists are separated by spaces.
 
         ``addresses`` are articles to read besides what listings announce, ``only`` articles to read and nothing
         else, ``listings`` what to ask instead of the publisher's own. ``since`` and ``until`` (``2023-01-31``) ask
-        for what was published between them, and nothing else. ``edition`` is one of ``editions``. Raises ValueError
-        for times that cannot be read, and for an edition that the publisher does not have.
+        for what was published between them, and nothing else. ``recheck_only`` asks for what is due for another look
+        or left over, and for no listing. ``edition`` is one of ``editions``. Raises ValueError for times that cannot
+        be read, and for an edition that the publisher does not have.
         """
         super().__init__(*args, **kwargs)
         if edition and edition not in self.editions:
@@ -94,6 +96,7 @@ class PublisherSpider(Spider):
         self.start_urls = [listing.url for listing in self.asked]
         self.addresses = [*(addresses.split() if isinstance(addresses, str) else addresses), *only.split()]
         self.past = stretch(since, until, datetime.now(UTC)) if since else None
+        self.recheck_only = bool(recheck_only)
 
     @classmethod
     def publisher_of(cls, arguments: Mapping[str, str]) -> str:
@@ -161,6 +164,12 @@ class PublisherSpider(Spider):
         if self.past:
             async for request in self.backfill.requests(self.past, patient=False):
                 yield request
+        elif self.recheck_only:
+            self.crawler.stats.inc_value("recheck/only")
+            for link in self.frontier.left_over():
+                yield self.copies.left(link.url) or self.request(link)
+            for link in self.frontier.due_again():
+                yield self.request(link, again=True)
         elif self.asked:
             entries = self.entries
             listings = [listing for listing in self.asked if not listing.spare and self.frontier.listing_due(listing)]

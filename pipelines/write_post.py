@@ -31,5 +31,5 @@ class WritePostPipeline:
         place = await self.store.put(item, content_of(item, self.crawler.spider.label))
         self.crawler.stats.inc_value(f"{'partial' if item.partial else 'article'}/{place.ending}")
         file = self.store.archive / place.post
-        self.crawler.signals.send_catch_log(post_written, file=file, ending=place.ending)
+        self.crawler.signals.send_catch_log(post_written, file=file, ending=place.ending, article=item)
         return item

@@ -45,6 +45,7 @@ from newsarchive.extract import (
     tree,
 )
 from newsarchive.fragment import plain
+from newsarchive.layout import layout
 from newsarchive.listing import Link, Listing
 from newsarchive.page import stranger
 from newsarchive.series import Series
@@ -173,6 +174,7 @@ class CnaSpider(PublisherSpider):
             return self.before_2018(response, root, content)
         raise stranger(root, "neither article.article nor .news_content_new")
 
+    @layout
     def before_2018(self, response: Response, root: Element, content: Element) -> Article:
         """Read pages of 2013 and 2014: one paragraph, broken by pairs of line breaks."""
         facts = metas(root)
@@ -194,6 +196,7 @@ class CnaSpider(PublisherSpider):
             body=body.html,
         )
 
+    @layout
     def since_2018(self, response: Response, root: Element, content: Element) -> Article:
         """Read pages with ``.centralContent``; since 2023 they describe themselves in JSON-LD.
 

@@ -53,6 +53,7 @@ from newsarchive.extract import (
     tree,
 )
 from newsarchive.fragment import figure, lead, plain, web_address
+from newsarchive.layout import layout
 from newsarchive.listing import Link, Listing
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
@@ -365,6 +366,7 @@ class DwSpider(PublisherSpider):
             raise Drift("a page without the state that it is drawn from")
         raise stranger(root, "neither #bodyContent nor a state nor .longtextMobile")
 
+    @layout
     def before_2024(self, response: Response, root: Element, address: str, content: Element) -> Article:
         """Read the classic pages."""
         column = one(content, "div.col3", axis="child")
@@ -374,6 +376,7 @@ class DwSpider(PublisherSpider):
         section = [*map(text, trail)][-1]
         return self.classic(response, root, address, content, one(column, ".longText"), frames, len(films), section)
 
+    @layout
     def mobile_2018(self, response: Response, root: Element, address: str, written: Element) -> Article:
         """Read the pages of m.dw.com, which are classic ones cut down."""
         column = one(root, "div.article")
@@ -420,6 +423,7 @@ class DwSpider(PublisherSpider):
             summary=text(first(content, "p.intro")) or teaser_of(facts),
         )
 
+    @layout
     def since_2023(self, response: Response, root: Element, address: str, content: Json, objects: Json) -> Article:
         """Read the state of a new page; until 2024 it refers to its objects, since then it holds them."""
 
@@ -461,6 +465,7 @@ class DwSpider(PublisherSpider):
             summary=tidy(content["teaser"] or ""),
         )
 
+    @layout
     def amp(self, response: Response, root: Element, address: str) -> Article:
         """Read the pages of amp.dw.com, which have JSON-LD but no state."""
         about, area = news_article(root), one(root, "article")

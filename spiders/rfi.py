@@ -56,6 +56,7 @@ from newsarchive.extract import (
     tree,
 )
 from newsarchive.fragment import figure, link, plain, web_address
+from newsarchive.layout import layout
 from newsarchive.listing import Link, Listing
 from newsarchive.page import stranger
 from newsarchive.spider import PublisherSpider
@@ -268,6 +269,7 @@ class RfiSpider(PublisherSpider):
             return self.since_2020(response, root, element, script_json(layer))
         raise stranger(root, "neither article.article-page nor #datalayer")
 
+    @layout
     def before_2020(self, response: Response, root: Element, element: Element) -> Article:
         """Read pages with ``article.article-page``; they state their times rightly in meta elements only."""
         facts, about, url = metas(root), news_article(root), self.address_of(root)
@@ -296,6 +298,7 @@ class RfiSpider(PublisherSpider):
             body=lead.html + "".join(map(figure, photos)) + body.html,
         )
 
+    @layout
     def since_2020(self, response: Response, root: Element, element: Element | None, layer: Json) -> Article:
         """Read pages with ``#datalayer``, news and shows; since 2025 only the classes of pictures differ."""
         self.refuse_others(layer)

@@ -37,6 +37,7 @@ FIELDS = {
     "summary": "text",
     "images": "images",
     "body": "text",
+    "layout": "text",
     "partial": "flag",
     # When the revision was captured first and last, and its first capture.
     "captured": "time",
@@ -153,6 +154,7 @@ def _said(article: Article) -> Row:
         "summary": as_utf8(article.summary),
         "images": [{name: as_utf8(text) for name, text in asdict(image).items()} for image in article.images],
         "body": as_utf8(article.body),
+        "layout": article.layout,
         "partial": article.partial,
     }
 
@@ -163,7 +165,7 @@ def _kept(archive: Path, holding: Holding, state: State) -> Row:
     if holding.made and holding.made.key == row.key:
         body = read_bytes((archive / holding.lies).read_bytes()).body
     known = {"url": row.canonical or row.url, "twin": row.twin or "", "title": row.title}
-    nothing = dict.fromkeys(("modified", "language", "section", "authors", "keywords", "summary", "images"))
+    nothing = dict.fromkeys(("modified", "language", "section", "authors", "keywords", "summary", "images", "layout"))
     return {**known, "published": as_time(row.published), **nothing, "body": body, "partial": row.kind == "entry"}
 
 

@@ -246,6 +246,12 @@ class Questions(Connection):
  WHERE publisher = ? AND first = 1 AND captured >= ? AND NOT {PAGELESS} ORDER BY captured"""
         return [(id, datetime.fromisoformat(first)) for id, first in self._all(sql, publisher, as_text(since))]
 
+    def arrivals(self, publisher: str, since: datetime) -> list[tuple[datetime, datetime]]:
+        """Return of each article that was captured first since then when it was published and when that was."""
+        sql = "SELECT published, captured FROM captures WHERE publisher = ? AND first = 1 AND captured >= ?"
+        rows = self._all(sql, publisher, as_text(since))
+        return [(datetime.fromisoformat(published), datetime.fromisoformat(captured)) for published, captured in rows]
+
     def find(self, text: str) -> list[tuple[str, str]]:
         """Return publisher and id of the articles that have an address or an id, looked up exactly."""
         row = self.address(text)
