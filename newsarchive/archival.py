@@ -35,12 +35,15 @@ class Status(IntEnum):
     DRIFT = 6
     BLOCKED = 7
     STORAGE = 8
+    #: Runs have stopped; articles may be missing. Only ``scrapy status`` can tell.
+    LATE = 10
+    GAP = 11
 
 
 #: From what a next run mends by itself to what somebody has to see to.
 GRAVEST = (
-    *(Status.WELL, Status.RUNNING, Status.FAILED, Status.LISTING),
-    *(Status.NOTHING, Status.BLOCKED, Status.DRIFT, Status.STORAGE),
+    *(Status.WELL, Status.RUNNING, Status.FAILED, Status.GAP, Status.LISTING),
+    *(Status.NOTHING, Status.BLOCKED, Status.LATE, Status.DRIFT, Status.STORAGE),
 )
 MEANS = {
     Status.WELL: "well",
@@ -51,6 +54,22 @@ MEANS = {
     Status.DRIFT: "a layout has drifted",
     Status.BLOCKED: "its pages are refused",
     Status.STORAGE: "the archive cannot be written",
+    Status.LATE: "runs have stopped",
+    Status.GAP: "articles may be missing",
+}
+#: What a problem of a kind comes to (``newsarchive.health``).
+OF_KIND = {
+    "failing": Status.FAILED,
+    "listing": Status.LISTING,
+    "nothing": Status.NOTHING,
+    "silent": Status.NOTHING,
+    "drift": Status.DRIFT,
+    "refused": Status.DRIFT,
+    "blocked": Status.BLOCKED,
+    "storage": Status.STORAGE,
+    "disk": Status.STORAGE,
+    "late": Status.LATE,
+    "gap": Status.GAP,
 }
 #: Reasons that say that a publisher's pages are not what its spider knows.
 DRIFTED = ("drift", "unknown-layout", "body-lost")

@@ -126,7 +126,7 @@ def other_post(id: str, title: str, **changes: Any) -> Post:
 def test_every_revision_is_a_line(archive: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     status, told = export(archive, "--jsonl", file)
-    assert (status, told) == (0, f"exported 3 articles, 4 revisions to {file} (4.3 kB)\n")
+    assert (status, told) == (0, f"exported 3 articles, 4 revisions to {file} (4.4 kB)\n")
     rows = lines(file)
     assert [(row["id"], row["revision"], row["newest"]) for row in rows] == [
         (IDS[0], 1, True),
@@ -152,6 +152,7 @@ def test_every_revision_is_a_line(archive: Path, tmp_path: Path) -> None:
         "summary": "為測試所寫的摘要。",
         "images": [],
         "body": rows[0]["body"],
+        "layout": "since_2018",
         "partial": False,
         "captured": "2024-03-01T05:00:02.002Z",
         "last_captured": "2024-03-01T05:00:02.002Z",
@@ -226,7 +227,7 @@ def test_a_capture_that_cannot_be_read_is_named_and_the_rest_exported(archive: P
     assert status == 1
     assert told.splitlines() == [
         f"FAILED cna {IDS[0]}, revision 1: {archive}/{FILE}, offset {offset}: no gzip member begins here",
-        f"exported 2 articles, 3 revisions to {tmp_path}/a (3.2 kB); 1 failed",
+        f"exported 2 articles, 3 revisions to {tmp_path}/a (3.3 kB); 1 failed",
         # Posts are made of posts.
         f"RENAMED cna {IDS[1]}: 2024-01-15-河岸新步道今天開放.md: another post of this export has this name; "
         f"it is 2024-01-15-河岸新步道今天開放-{IDS[1]}.md",
