@@ -18,6 +18,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from newsarchive.health import unwritten
 from newsarchive.ledger import KEPT
 
 __all__ = ["Archival", "Outcome", "Status", "status_of", "worst"]
@@ -59,6 +60,7 @@ MEANS = {
 }
 #: What a problem of a kind comes to (``newsarchive.health``).
 OF_KIND = {
+    "crash": Status.FAILED,
     "failing": Status.FAILED,
     "listing": Status.LISTING,
     "nothing": Status.NOTHING,
@@ -117,11 +119,11 @@ def status_of(code: int, account: Mapping[str, Any], said: Sequence[str] = ()) -
     if code == Status.RUNNING:
         return Status.RUNNING
     if not account:
-        unwritten = any("cannot be written" in line for line in said)
-        return Status.STORAGE if unwritten else Status.FAILED if code else Status.WELL
+        is_unwritten = any("cannot be written" in line for line in said)
+        return Status.STORAGE if is_unwritten else Status.FAILED if code else Status.WELL
     failures = [line for line in account["failures"] if not STOPPED.match(line)]
     found = []
-    if account["finish"] in ("storage", "clock") or any("cannot be" in line or "written" in line for line in failures):
+    if unwritten(account):
         found.append(Status.STORAGE)
     if any(account["refused"].get(reason) for reason in DRIFTED):
         found.append(Status.DRIFT)

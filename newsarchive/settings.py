@@ -45,6 +45,10 @@ HEALTH_LATE = 3
 HEALTH_DISK_FREE = 1_000_000_000
 HEALTH_DISK_DAYS = 14
 
+#: Who is told when something breaks, is still broken after a day, or is well again: addresses of Apprise. They hold
+#: secrets, and so rather belong into the environment: NEWSARCHIVE_ALERTS, or a file named by NEWSARCHIVE_ALERTS_FILE.
+ALERTS: list[str] = []
+
 ITEM_PIPELINES = {
     "pipelines.clean.CleanPipeline": 100,
     "pipelines.validate.ValidatePipeline": 200,

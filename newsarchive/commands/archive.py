@@ -15,6 +15,8 @@ from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 from scrapy.spiderloader import get_spider_loader
 
+from newsarchive.aftermath import Aftermath, aftermath
+from newsarchive.alerts import channels
 from newsarchive.archival import MEANS, Archival, Outcome, worst
 from newsarchive.backfill import stretch
 from newsarchive.files import replace_file
@@ -50,6 +52,7 @@ class Command(ScrapyCommand):
         parser.add_argument("--until", default="", metavar="DAY", help="with --since: up to this day")
         parser.add_argument("--budget", type=_seconds, metavar="10m", help="time for all runs: 90s, 10m, 2h")
         parser.add_argument("--max-articles", type=_number, metavar="N", help="end each run after so many articles")
+        parser.add_argument("--recheck-only", action="store_true", help="only look again at what is due, or left over")
         parser.add_argument("--jobs", type=_number, default=1, metavar="N", help="runs at a time (default: 1)")
         parser.add_argument("--report", metavar="FILE", help="write a report in JSON; - for standard output")
 
@@ -61,18 +64,23 @@ class Command(ScrapyCommand):
             raise UsageError(f"no publisher is called {', '.join(unknown)}, but {', '.join(known)}", print_help=False)
         if opts.until and not opts.since:
             raise UsageError("--until goes with --since", print_help=False)
+        if opts.since and opts.recheck_only:
+            raise UsageError("--recheck-only does not go with --since", print_help=False)
         try:
             stretch(opts.since, opts.until, datetime.now(UTC)) if opts.since else None
-        except ValueError as error:
+            reached = channels(self.settings)
+        except (ValueError, OSError) as error:
             raise UsageError(str(error), print_help=False) from error
-        archival = Archival(Path(self.settings["ARCHIVE_DIR"]), self.arguments(opts), opts.jobs, opts.budget)
+        archive = Path(self.settings["ARCHIVE_DIR"])
+        archival = Archival(archive, self.arguments(opts), opts.jobs, opts.budget)
         for asked in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asked, lambda *_: archival.stop())
         names = list(dict.fromkeys(args or known))
         outcomes = archival.outcomes(names)
-        self.exitcode = int(worst(outcome.status for outcome in outcomes))
+        after = aftermath(archive, outcomes, self.settings, reached, datetime.now(UTC))
+        self.exitcode = int(worst([after.status, *(outcome.status for outcome in outcomes)]))
         skipped = [name for name in names if name not in {outcome.publisher for outcome in outcomes}]
-        self.report(archival, outcomes, skipped, opts.report)
+        self.report(archival, outcomes, skipped, after, opts.report)
 
     def arguments(self, opts: argparse.Namespace) -> list[str]:
         """Return the arguments that all crawls have in common."""
@@ -84,10 +92,14 @@ class Command(ScrapyCommand):
         for name in ("since", "until"):
             if value := getattr(opts, name):
                 words += ["-a", f"{name}={value}"]
+        if opts.recheck_only:
+            words += ["-a", "recheck_only=1"]
         return words
 
-    def report(self, archival: Archival, outcomes: list[Outcome], skipped: list[str], file: str | None) -> None:
-        """Print what every run said and a table of all, and write the report if one is asked for."""
+    def report(
+        self, archival: Archival, outcomes: list[Outcome], skipped: list[str], after: Aftermath, file: str | None
+    ) -> None:
+        """Print what every run said, a table of all, and what has changed; write the report if one is asked for."""
         stream = sys.stderr if file == "-" else sys.stdout
         console = Console(file=stream, soft_wrap=True, width=None if stream.isatty() else WIDTH)
         table = Table(box=None, pad_edge=False)
@@ -100,11 +112,14 @@ class Command(ScrapyCommand):
         console.print(table)
         for name in skipped:
             console.print(f"{name}: not run, as there was no time left for it", markup=False, highlight=False)
+        for line in after.lines:
+            console.print(line, markup=False, highlight=False)
         told: dict[str, Any] = {
             "started": archival.started,
             "status": self.exitcode,
             "publishers": [outcome.as_json() for outcome in outcomes],
             "not_run": skipped,
+            "problems": after.as_json(),
         }
         content = orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n"
         if file == "-":

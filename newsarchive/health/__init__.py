@@ -7,6 +7,7 @@ too many for people to keep looking.
 """
 
 from newsarchive.health.accounts import Past, Run, recent, unwritten
+from newsarchive.health.archive import ArchiveHealth, archive_health
 from newsarchive.health.band import Band, Rate, band
 from newsarchive.health.disk import Disk, disk_of, room
 from newsarchive.health.problem import Problem, Thresholds, Verdict
@@ -14,6 +15,7 @@ from newsarchive.health.publisher import Health, Refusals, health_of, judged
 from newsarchive.health.rhythm import Rhythm
 
 __all__ = [
+    "ArchiveHealth",
     "Band",
     "Disk",
     "Health",
@@ -25,6 +27,7 @@ __all__ = [
     "Run",
     "Thresholds",
     "Verdict",
+    "archive_health",
     "band",
     "disk_of",
     "health_of",

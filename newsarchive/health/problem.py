@@ -28,6 +28,12 @@ class Problem:
         """Return what tells the problem from others, and stays the same as long as it lasts."""
         return " ".join(filter(None, (self.publisher or "archive", self.kind, self.subject)))
 
+    @property
+    def topic(self) -> str:
+        """Return what the problem is about, with others: all fields of a layout, all listings of a publisher."""
+        about = {"drift": self.subject.rpartition(" ")[0], "listing": ""}.get(self.kind, self.subject)
+        return " ".join(filter(None, (self.publisher or "archive", self.kind, about)))
+
     def __str__(self) -> str:
         """Return the problem as a line."""
         where = f"{self.publisher}: " if self.publisher else ""
