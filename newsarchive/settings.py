@@ -32,6 +32,8 @@ HEALTH_LEAST = 100
 #: Decimal digits of the chance below which a rate has left its band: 7 is one in ten million. Each run looks at some
 #: hundred rates, so that a year of hourly runs holds a million looks, and a false alarm must not be among them.
 HEALTH_SURPRISE = 7
+#: The same for pages of which the spider itself says that it does not know them.
+HEALTH_SURPRISE_LOUD = 5
 #: Runs in a row in which a listing, or more articles than usual, must fail: the network has its moments.
 HEALTH_PATIENCE = 3
 #: Articles that usually come out in a time without any, for it to be called silence; no fewer than twice as many as

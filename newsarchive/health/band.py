@@ -17,6 +17,8 @@ __all__ = ["Band", "Rate", "band"]
 FEW = 10
 #: No group is so like another that its rate is known better than that of all together.
 MOST_ALIKE, LEAST_ALIKE = 0.9, 1e-6
+#: How alike the members of a group are as a rule, and how many groups must be known to say otherwise.
+ALIKE, GROUPS = 0.02, 10
 
 
 class Rate(NamedTuple):
@@ -60,7 +62,9 @@ def band(groups: Iterable[Rate]) -> Band:
     pairs = sum(group.of * (group.of - 1) for group in groups)
     alike = (spread - of) / pairs if pairs else 0.0
     events = min(hits, of - hits)
-    alike = min(max(alike * events / (events + FEW), LEAST_ALIKE), MOST_ALIKE)
+    alike = max(alike, 0.0) * events / (events + FEW)
+    alike += (ALIKE - alike) * GROUPS / (len(groups) + GROUPS)
+    alike = min(max(alike, LEAST_ALIKE), MOST_ALIKE)
     return Band(mean, 1 / (alike / (1 - alike) + 1 / (of + 1)), of)
 
 

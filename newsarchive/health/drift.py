@@ -22,6 +22,10 @@ __all__ = ["drift"]
 DAY = timedelta(days=1)
 #: Of texts, the share that counts as short, and as long.
 TAIL = 0.05
+#: Days that must be known before one of them can be unusual.
+LEAST_DAYS = 7
+#: Reasons that say of themselves that a page is not what its spider knows: two pages in a row are enough.
+LOUD = ("drift", "unknown-layout", "body-lost", "unreadable")
 #: What the pages of a layout looked like, as ``newsarchive.profile`` tells of them.
 Look = Mapping[str, Any]
 
@@ -67,29 +71,32 @@ class Judged(NamedTuple):
     example: str
 
 
+class Way(NamedTuple):
+    """A way of looking at what was counted: what is new, and what came before it."""
+
+    now: list[Rate]
+    before: list[Rate]
+    #: For how long that was.
+    length: timedelta
+    learn: timedelta
+    #: When it was, in words.
+    when: str
+
+
 def _judged(judged: Judged, looks: list[Look], last: Run, thresholds: Thresholds) -> Iterator[Verdict]:
     """Yield the verdict on what was counted, if there is enough to judge by; the newest look is the last."""
     key = judged.problem.key
-    frozen = thresholds.since.get(key, datetime.max.replace(tzinfo=last.started.tzinfo))
-    now = [counts.read for run, counts in judged.counted if run is last]
-    lately = [counts.new for run, counts in judged.counted if run.started > last.started - DAY]
-    runs = [(run, counts.read) for run, counts in judged.counted if run is not last and run.started < frozen]
-    until = min(frozen, last.started - DAY)
-    days = [(run, counts.new) for run, counts in judged.counted if run.started <= until]
-    ways = [(now, [rate for _, rate in runs], "in the last run", runs), (lately, _by_day(days), "in a day", days)]
+    limit = thresholds.surprise_loud if judged.problem.subject in LOUD else thresholds.surprise
     surprises = []
-    for current, groups, when, seen in ways:
-        rate = sum(current, Rate(0, 0))
-        if not rate.of or not seen or seen[-1][0].started - seen[0][0].started < thresholds.learn:
-            continue
-        usual = band(groups)
-        if usual.of >= thresholds.least:
-            surprises.append((usual.surprise(rate), rate, usual.mean, when))
+    for way in _ways(judged.counted, last, thresholds.since.get(key), thresholds.learn):
+        rate, usual = sum(way.now, Rate(0, 0)), band(way.before)
+        if rate.of and way.length >= way.learn and usual.of >= thresholds.least:
+            surprises.append((usual.surprise(rate), rate, usual.mean, way.when))
     if not surprises:
         return
     surprise, rate, mean, when = max(surprises)
-    if surprise < thresholds.surprise:
-        yield Verdict(key, doubtful=surprise >= thresholds.surprise / 2)
+    if surprise < limit:
+        yield Verdict(key, doubtful=surprise >= limit / 2)
         return
     where = f"{judged.layout}: " if judged.layout else ""
     text = f"{where}{rate.hits} of {rate.of} pages {when} {judged.words}, usually {mean:.1%}"
@@ -97,6 +104,39 @@ def _judged(judged: Judged, looks: list[Look], last: Run, thresholds: Thresholds
     name = judged.example if rate.hits > rate.of * mean else f"{judged.example}, not empty"
     example = next((look["examples"][name] for look in reversed(looks) if name in look["examples"]), "")
     yield Verdict(key, replace(judged.problem, text=text, example=example))
+
+
+def _ways(counted: list[tuple[Run, Counts]], last: Run, frozen: datetime | None, learn: timedelta) -> Iterator[Way]:
+    """Yield the ways of looking at it; what came after a problem had begun, is not what was before it."""
+    streak = list(_streak(counted, last))
+    usual = [(run, counts) for run, counts in counted if run is not last and not (frozen and run.started >= frozen)]
+    runs = [(run, counts.read) for run, counts in usual]
+    yield Way([counts.read for run, counts in counted if run is last], *_past(runs), learn, "in the last run")
+    if len(streak) > 1:
+        runs = [(run, rate) for run, rate in runs if run.started < streak[-1][0].started]
+        when = f"in the last {len(streak)} runs"
+        yield Way([rate for _, rate in streak], *_past(runs), learn, when)
+    lately = [counts.new for run, counts in counted if run.started > last.started - DAY]
+    days = [(run, counts.new) for run, counts in usual if run.started <= last.started - DAY]
+    yield Way(lately, _by_day(days), _past(days)[1], max(learn, LEAST_DAYS * DAY), "in a day")
+
+
+def _streak(counted: list[tuple[Run, Counts]], last: Run) -> Iterator[tuple[Run, Rate]]:
+    """Yield the last runs of a day in which it happened to all pages, or to none, newest first."""
+    share = None
+    for run, counts in reversed(counted):
+        hits, of = counts.read
+        if of:
+            share = hits / of if share is None else share
+            if share not in (0, 1) or hits != share * of or run.started <= last.started - DAY:
+                return
+            yield run, counts.read
+
+
+def _past(counted: list[tuple[Run, Rate]]) -> tuple[list[Rate], timedelta]:
+    """Return the rates of runs, and how long the time is in which they began."""
+    length = counted[-1][0].started - counted[0][0].started if counted else timedelta()
+    return [rate for _, rate in counted], length
 
 
 def _by_day(counted: list[tuple[Run, Rate]]) -> list[Rate]:

@@ -68,6 +68,7 @@ class Thresholds:
     learn: timedelta = timedelta(days=3)
     least: int = 100
     surprise: float = 7
+    surprise_loud: float = 5
     patience: int = 3
     silence: float = 12
     gap: timedelta = timedelta(days=14)
@@ -85,6 +86,7 @@ class Thresholds:
             learn=timedelta(days=settings.getfloat("HEALTH_LEARN_DAYS")),
             least=settings.getint("HEALTH_LEAST"),
             surprise=settings.getfloat("HEALTH_SURPRISE"),
+            surprise_loud=settings.getfloat("HEALTH_SURPRISE_LOUD"),
             patience=settings.getint("HEALTH_PATIENCE"),
             silence=settings.getfloat("HEALTH_SILENCE"),
             gap=timedelta(days=settings.getfloat("HEALTH_GAP_DAYS")),

@@ -38,6 +38,8 @@ class Plan:
     outages: tuple[tuple[int, int], ...] = ()
     #: Hours between which RFI answers 403 to everything but robots.txt and feeds.
     blocked: tuple[int, int] = (0, 0)
+    #: What the publisher does to all its pages, and after which hour: see ``tests.press.changes``.
+    changed: tuple[str, int] = ("", 0)
     #: What the crawls are given: ``since``, ``until``, ``edition``.
     arguments: tuple[tuple[str, str], ...] = ()
     #: Whether it ends with the first run that says that its back-fill is complete.

@@ -30,6 +30,7 @@ from newsarchive.ledger import Ledger
 from newsarchive.lock import hold
 from newsarchive.recover import recover, refuse_wrong_clock
 from newsarchive.store import lock_file
+from tests.press.changes import CHANGES
 from tests.press.play import Plan, Played, Run
 from tests.press.server import Press
 from tests.press.wire import wired
@@ -45,7 +46,7 @@ class Player:
     def __init__(self, plan: Plan, clock: Clock, result: Path) -> None:
         self.plan, self.clock, self.result = plan, clock, result
         self.world = World(plan.spec)
-        self.press = Press(self.world, plan.faults, self.is_blocked)
+        self.press = Press(self.world, plan.faults, self.is_blocked, self.alter)
         self.played = Played(plan, log=self.press.log)
         self.settings = get_project_settings()
         self.settings.set("ARCHIVE_DIR", plan.archive, priority="cmdline")
@@ -56,6 +57,13 @@ class Player:
         """Tell whether RFI answers 403."""
         first, last = (self.world.start + hour * HOUR for hour in self.plan.blocked)
         return host == "www.rfi.fr" and first <= time < last and not path.endswith(("/rss", "/robots.txt"))
+
+    def alter(self, publisher: str, time: float, page: str) -> str:
+        """Return a page as the publisher serves it since it has changed its layout."""
+        name, hour = self.plan.changed
+        if not name or time < self.world.start + hour * HOUR:
+            return page
+        return CHANGES[publisher][name].alter(page)
 
     def is_out(self, time: float) -> bool:
         """Tell whether the crawler is out of order."""

@@ -112,6 +112,8 @@ class Press:
     faults: float = 0.0
     #: Tells whether a host refuses to serve a path at a time (403).
     blocked: Callable[[str, str, float], bool] = lambda host, path, time: False
+    #: Changes the page of an article of a publisher, as of a time.
+    alter: Callable[[str, float, str], str] = lambda publisher, time, page: page
     log: list[Asked] = field(default_factory=list)
     #: When the bytes of an address were first seen as they are.
     seen: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -238,7 +240,8 @@ class Press:
             return Answer(301, headers={"Location": url_of("rfi", state.path)})
         if is_expired(piece, time):
             return Answer(200, expired(piece, time).encode())
-        return Answer(200, page(piece, state, time).encode(), piece=piece, state=piece.number(time))
+        html = self.alter(publisher, time, page(piece, state, time))
+        return Answer(200, html.encode(), piece=piece, state=piece.number(time))
 
     # The Wayback Machine, which has most of CNA's articles.
 
