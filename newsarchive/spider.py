@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from html import escape
+from itertools import chain
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -166,24 +167,21 @@ class PublisherSpider(Spider):
                 yield request
         elif self.recheck_only:
             self.crawler.stats.inc_value("recheck/only")
-            for link in self.frontier.left_over():
-                yield self.copies.left(link.url) or self.request(link)
-            for link in self.frontier.due_again():
-                yield self.request(link, again=True)
+            for request in chain(self.left_over(), self.due_again()):
+                yield request
         elif self.asked:
             entries = self.entries
             listings = [listing for listing in self.asked if not listing.spare and self.frontier.listing_due(listing)]
             for listing in listings:
                 yield self.listing_request(listing)
-            for link in self.frontier.left_over():
-                # Of a page that was cut down, the copy is left over.
-                yield self.copies.left(link.url) or self.request(link)
+            for request in self.left_over():
+                yield request
             await self.frontier.listings_asked(len(listings))
             for listing in (spares := self.frontier.spares()):
                 yield self.listing_request(listing)
             await self.frontier.listings_asked(len(listings) + len(spares))
-            for link in self.frontier.due_again():
-                yield self.request(link, again=True)
+            for request in self.due_again():
+                yield request
             # To fill gaps may take hours.
             async for article in entries.instead():
                 yield article
@@ -195,6 +193,17 @@ class PublisherSpider(Spider):
             if self.crawler.engine.needs_backout():
                 await self.crawler.signals.wait_for(signals.scheduler_empty)
             yield self.request(Link(url), again=True)
+
+    def left_over(self) -> Iterator[Request]:
+        """Yield requests for what earlier runs did not get to the end of."""
+        for link in self.frontier.left_over():
+            # Of a page that was cut down, the copy is left over.
+            yield self.copies.left(link.url) or self.request(link)
+
+    def due_again(self) -> Iterator[Request]:
+        """Yield requests for articles that are due for another look."""
+        for link in self.frontier.due_again():
+            yield self.request(link, again=True)
 
     def request(self, link: Link, **meta: Any) -> Request:
         """Return the request for an article; of one that the archive has, the server says whether it has changed."""

@@ -1,0 +1,75 @@
+"""``scrapy alert``: look whether the archive is well, and tell people what has changed, without a run."""
+
+import argparse
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scrapy.commands import ScrapyCommand
+from scrapy.exceptions import UsageError
+
+from newsarchive.aftermath import Aftermath, examined, tell_all
+from newsarchive.alerts import Channel, Undelivered, channels
+from newsarchive.archival import OF_KIND, Status, worst
+from newsarchive.index import IndexUnusable
+from newsarchive.verify import publishers_of
+
+__all__ = ["Command"]
+
+
+class Command(ScrapyCommand):
+    """Tells what ``scrapy archive`` would tell after its runs, and also that there are none any more."""
+
+    requires_project = True
+    requires_crawler_process = False
+
+    def syntax(self) -> str:
+        """Return the arguments."""
+        return ""
+
+    def short_desc(self) -> str:
+        """Return what ``scrapy -h`` says."""
+        return "Tell people what has changed in the archive's health; --test tries whether they can be reached"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the trial."""
+        super().add_options(parser)
+        parser.add_argument("--test", action="store_true", help="send everybody a message that says that it is a test")
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Tell people, and print what they were told; the status is that of the archive."""
+        assert self.settings is not None
+        if args:
+            raise UsageError("it takes no arguments: all publishers are looked at", print_help=False)
+        try:
+            reached = channels(self.settings)
+        except (ValueError, OSError) as error:
+            raise UsageError(str(error), print_help=False) from error
+        if opts.test:
+            self.try_out(reached)
+            return
+        archive, now = Path(self.settings["ARCHIVE_DIR"]), datetime.now(UTC)
+        try:
+            health = examined(archive, publishers_of(archive), self.settings, now)
+        except (FileNotFoundError, IndexUnusable, sqlite3.Error, OSError) as error:
+            print(f"{archive}: whether it is well cannot be told: {error}")
+            self.exitcode = int(Status.STORAGE)
+            return
+        after = Aftermath(health.problems)
+        tell_all(after, archive, health.all_verdicts, reached, now)
+        for line in after.lines:
+            print(line)
+        self.exitcode = int(worst([after.status, *(OF_KIND[problem.kind] for problem in health.problems)]))
+
+    def try_out(self, reached: list[Channel]) -> None:
+        """Send everybody a message, and say who could not be reached."""
+        if not reached:
+            print("nobody is told: ALERTS, NEWSARCHIVE_ALERTS and NEWSARCHIVE_ALERTS_FILE name no address")
+            self.exitcode = int(Status.FAILED)
+        for channel in reached:
+            try:
+                channel.send("newsarchive: a test", "Whoever reads this is told when the archive breaks.")
+                print(f"sent to {channel.name}")
+            except Undelivered as error:
+                print(f"not delivered: {error}")
+                self.exitcode = int(Status.FAILED)
