@@ -2,21 +2,26 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from channels import web_server
 from places import CHECKOUT
 from server import Server, article_url, cna_page, reply, serving
 
 from newsarchive.archival import GRAVEST, Status, status_of, worst
 from newsarchive.lock import hold
 from newsarchive.store import lock_file
+from tests.fortnight.newsroom import Newsroom
 
 LISTING = "http://www.cna.com.tw/listing.xml"
 PAGE = article_url("202401150001")
@@ -182,3 +187,90 @@ def test_the_gravest_status_is_that_of_all() -> None:
     assert worst([]) == Status.WELL
     assert worst([Status.LISTING, Status.DRIFT, Status.BLOCKED]) == Status.DRIFT
     assert worst(reversed(GRAVEST)) == Status.STORAGE
+
+
+def only_rechecks(account: dict[str, Any]) -> bool:
+    return account["purpose"] == "recheck" and account["listings"] == []
+
+
+def test_another_look_asks_for_no_listing(server: Server, tmp_path: Path) -> None:
+    assert archive(server, tmp_path, "cna")[0] == Status.WELL
+    before = len(server.asked)
+    status, told, report = archive(server, tmp_path, "cna", "--recheck-only")
+    account = report["publishers"][0]["account"]
+    # Nothing is due a moment later, and that is no failure.
+    assert (status, account["scheduled"], only_rechecks(account)) == (Status.WELL, 0, True), told
+    assert server.asked[before:] == []
+
+
+def test_another_look_takes_up_what_is_left_over(server: Server, tmp_path: Path) -> None:
+    server.answer(PAGE, reply("", status="500 Internal Server Error"))
+    assert archive(server, tmp_path, "cna")[0] == Status.FAILED
+    server.answer(PAGE, reply(cna_page("202401150001")))
+    status, told, report = archive(server, tmp_path, "cna", "--recheck-only")
+    account = report["publishers"][0]["account"]
+    assert (status, account["stored"], only_rechecks(account)) == (Status.WELL, 1, True), told
+    assert LISTING not in server.asked[-2:]
+
+
+def weeks_of_runs(folder: Path) -> None:
+    """Put the accounts of a week of hourly runs into an archive, as if they had gone before."""
+    room = Newsroom(1, 60, "cna", "since_2018")
+    (folder / "archive/runs").mkdir(parents=True)
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    for hours in range(10 * 24, 0, -1):
+        run = room.run(10 * 24 - hours)
+        started, ended = (f"{now - hours * timedelta(hours=1) + after:%Y-%m-%dT%H:%M:%SZ}" for after in PASSED)
+        account = {**run.account, "started": started, "ended": ended}
+        name = re.sub(r"[-:]", "", started)
+        (folder / f"archive/runs/{name}-cna.json").write_bytes(orjson.dumps(account))
+
+
+PASSED = timedelta(0), timedelta(minutes=10)
+
+
+def test_a_layout_that_drifts_is_told_once_by_name(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weeks_of_runs(tmp_path)
+    pages = [article_url(f"2024011500{number:02}") for number in range(1, 5)]
+    server.answer(LISTING, reply(f"<urlset>{''.join(f'<url><loc>{url}</loc></url>' for url in pages)}</urlset>"))
+    for url in pages:
+        server.answer(url, reply(cna_page(url[-17:-5]).replace('class="paragraph"', 'class="else"')))
+    with web_server() as web:
+        monkeypatch.setenv("NEWSARCHIVE_ALERTS", web.address)
+        status, told, report = archive(server, tmp_path, "cna")
+        assert status == Status.DRIFT, told
+        archive(server, tmp_path, "cna")
+    (message,) = (posted["message"] for posted in web.posted)
+    assert message.startswith(
+        "broken: cna: since_2018: 4 of 4 pages in the last run were refused as drift (no div.paragraph)"
+    )
+    assert f"for example {pages[0]}" in message
+    assert [problem["key"] for problem in report["problems"]] == ["cna refused drift"]
+    assert "hunter2" not in told
+    assert told.count("broken: cna: since_2018") == 1
+
+
+def test_who_cannot_be_reached_is_said(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weeks_of_runs(tmp_path)
+    drifted(server)
+    monkeypatch.setenv(
+        "NEWSARCHIVE_ALERTS", "mailto://k:hunter2secret@127.0.0.1:1?from=a@b.org&to=c@d.org&mode=insecure"
+    )
+    server.answer(LISTING, reply("", status="500 Internal Server Error"))
+    for _ in range(3):
+        status, told, _ = archive(server, tmp_path, "cna")
+    assert status == Status.LISTING
+    assert "not delivered, tried again after the next run: mailto://k:****@127.0.0.1:1/c%40d.org: " in told
+    assert "hunter2" not in told
+
+
+def test_an_address_that_is_none_is_said_before_anything_runs(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEWSARCHIVE_ALERTS", "nosuch://user:hunter2secret@host")
+    status, told, _ = archive(server, tmp_path, "cna")
+    assert (status, server.asked) == (2, [])
+    assert "alert address 1 of the kind 'nosuch' is none that Apprise knows" in told
+    assert "hunter2" not in told

@@ -23,7 +23,6 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 #: Articles by the hour of the day.
 HOURS = (2, 1, 1, 1, 1, 3, 5, 6, 8, 10, 12, 11, 8, 9, 10, 11, 11, 10, 9, 8, 8, 7, 6, 4)
 AGAIN = (timedelta(0), HOUR, 6 * HOUR, DAY, 3 * DAY)
-LAYOUT = "since_2020"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,7 @@ class Newsroom:
     seed: int
     a_day: float
     publisher: str = "rfi"
+    layout: str = "since_2020"
 
     def articles(self, day: int) -> Iterator[Page]:
         """Yield the articles of a day."""
@@ -113,7 +113,7 @@ class Newsroom:
             summary="" if happens(0.02) else "s",
             images=(Image(url="https://x/1", caption="c" if happens(0.9) else ""),) if pictures else (),
             body="x" * max(length, 60),
-            layout=LAYOUT,
+            layout=self.layout,
         )
         edited = chance.expovariate(1 / 3) if happens(0.15, "edits") else 1e6
         return Page(article, edited, "video" if happens(0.06, "video") else "drift" if happens(0.001) else "")
@@ -168,7 +168,7 @@ class Newsroom:
         if seen.refused:
             refused[seen.refused] = refused.get(seen.refused, 0) + 1
             refusal = Drift("0 div.body") if seen.refused == "drift" else Refused(seen.refused)
-            vars(refusal)["layout"] = LAYOUT
+            vars(refusal)["layout"] = self.layout
             profile.ended(page.article.url, refusal, capture=True)
             return
         edited = at and AGAIN[at - 1] < page.edited * HOUR <= AGAIN[at]
