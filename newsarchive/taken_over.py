@@ -15,7 +15,7 @@ from scrapy.http import Response
 from newsarchive.article import Article, Refused
 from newsarchive.post import Post, read_bytes, render, render_bytes
 from newsarchive.post.front_matter import CLOSED, OPENED
-from newsarchive.spelling import yaml_loader
+from newsarchive.spelling import WHITE_SPACE, yaml_loader
 
 if TYPE_CHECKING:
     from newsarchive.spider import PublisherSpider
@@ -81,4 +81,4 @@ def is_sound(post: Post) -> bool:
 
 def _told(title: object) -> str:
     """Return a title as far as older writers told it rightly: they took a no-break space for a space, and more."""
-    return " ".join(title.replace("...", "", 1).split()) if isinstance(title, str) else ""
+    return " ".join(title.replace("...", "", 1).strip(WHITE_SPACE).split()) if isinstance(title, str) else ""

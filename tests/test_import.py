@@ -319,6 +319,16 @@ def test_front_matter_that_no_site_reads_is_spelled_anew_and_captured_as_it_was(
     assert "all well" in scrapy(archive, "verify")
 
 
+@pytest.mark.parametrize("title", ["\ufeff一\u3000二", "一 \xa0\ufeff", "\u2028一\u2028", "一...\ufeff"])
+def test_front_matter_that_sites_read_stays_as_it_is(tmp_path: Path, title: str) -> None:
+    shown = title.strip("\u2028\u3000\xa0\ufeff ")
+    content = front(title=title.replace("...", "").replace("\xa0", " ")).decode()
+    written = content.replace(content[content.index("[", content.index("<!--")) : content.index("](")], f"[{shown}")
+    archive, source = tmp_path / "archive", write(tmp_path / "old", {"x.md": written.encode()})
+    assert "MENDED" not in scrapy(archive, "import", source)
+    assert list(posts(archive).values()) == [written.encode()]
+
+
 def test_links_and_strange_names(tmp_path: Path) -> None:
     outside = write(tmp_path / "elsewhere", {"secret.md": front(title="secret")})
     long = "名" * 84 + ".md"
