@@ -263,6 +263,17 @@ def test_packed_archives_are_read_where_they_lie(tmp_path: Path, kind: str) -> N
     assert len(posts(tmp_path / "archive")) == 8
 
 
+@pytest.mark.parametrize("kind", ["", "zip", "tar.", "tar.gz"])
+def test_progress_counts_what_is_read_as_it_lies_there(tmp_path: Path, kind: str) -> None:
+    files = {f"{n}.md": front(body="<p>同一個句子。</p>" * 999) for n in range(30)}
+    more = {"picture.jpg": bytes(range(256)) * 40, "large.md": b"x" * (MAX_SIZE + 1), "README.md": b"# A\n"}
+    source = packed(tmp_path, kind, {**files, **more}) if kind else write(tmp_path / "old", {**files, **more})
+    counts = [candidate.size for candidate in sources.files(source)]
+    assert len(counts) == 32
+    assert min(counts) >= 0
+    assert 0.6 * sources.size(source) < sum(counts) <= sources.size(source)
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_a_bomb_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     source = packed(tmp_path, kind, {"a.md": front(), **{f"{n}.md": b" " * 900_000 for n in range(9)}})

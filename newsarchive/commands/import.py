@@ -89,6 +89,6 @@ class Command(ScrapyCommand):
                     taken = importer.read(candidate)
                     if taken and not check:
                         importer.keep(taken)
-                    progress.advance(len(candidate.content) or candidate.size)
+                    progress.advance(candidate.size)
         if not check:
             importer.finish()

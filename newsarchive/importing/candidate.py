@@ -17,7 +17,7 @@ class Candidate:
     content: bytes = b""
     #: Why it cannot be read, if it cannot.
     refusal: Refused | None = None
-    #: Bytes, where there is no content.
+    #: Bytes that were read for it, or passed over before it, of all that ``size`` counts; packed ones of a packed file.
     size: int = 0
 
 

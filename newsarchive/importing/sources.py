@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, Self
@@ -167,7 +168,7 @@ def _file(path: Path, name: str) -> Candidate:
             return Candidate(name, refusal=Refused("no-file", "not a regular file"))
         if told.st_size > MAX_SIZE:
             return Candidate(name, size=told.st_size, refusal=_too_large(told.st_size))
-        return Candidate(name, path.read_bytes())
+        return Candidate(name, path.read_bytes(), size=told.st_size)
     except OSError as error:
         return Candidate(name, refusal=Refused("unreadable-file", error.strerror or str(error)))
 
@@ -207,9 +208,18 @@ def _is_tar(path: Path) -> bool:
 
 
 def _of_tar(path: Path) -> Iterator[Candidate]:
+    with path.open("rb") as file:
+        before = 0
+        for candidate in _members(path, file):
+            # How much of it was read, packed as it is.
+            yield replace(candidate, size=file.tell() - before)
+            before = file.tell()
+
+
+def _members(path: Path, file: IO[bytes]) -> Iterator[Candidate]:
     most = max(HARMLESS, RATIO * path.stat().st_size)
     try:
-        with tarfile.open(path, "r|*", tarinfo=_Header, errorlevel=1) as tar:
+        with tarfile.open(fileobj=file, mode="r|*", tarinfo=_Header, errorlevel=1) as tar:
             for member in tar:
                 if member.offset_data + member.size > most:
                     yield Candidate(
@@ -229,31 +239,31 @@ def _of_tar(path: Path) -> Iterator[Candidate]:
 
 
 def _of_zip(path: Path) -> Iterator[Candidate]:
-    most, total = max(HARMLESS, RATIO * path.stat().st_size), 0
+    most, total, packed = max(HARMLESS, RATIO * path.stat().st_size), 0, 0
     try:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda info: info.filename):
-                link = stat.S_ISLNK(info.external_attr >> 16)
-                if wrong := _refused(info.filename, link):
-                    yield Candidate(info.filename, refusal=wrong)
-                elif not info.is_dir() and _wanted(info.filename):
-                    if info.flag_bits & 1:
-                        yield Candidate(
-                            info.filename, refusal=Refused("encrypted", "it cannot be read without a password")
-                        )
+                packed += info.compress_size
+                wrong = _refused(info.filename, stat.S_ISLNK(info.external_attr >> 16))
+                if not wrong:
+                    if info.is_dir() or not _wanted(info.filename):
                         continue
                     total += min(info.file_size, MAX_SIZE)
-                    if total > most:
-                        yield Candidate(
-                            path.name, refusal=Refused("bomb", f"more than {most} bytes in it; the rest is left")
-                        )
-                        return
-                    yield _zipped(archive, info)
+                if total > most:
+                    yield Candidate(
+                        path.name, refusal=Refused("bomb", f"more than {most} bytes in it; the rest is left")
+                    )
+                    return
+                candidate = Candidate(info.filename, refusal=wrong) if wrong else _zipped(archive, info)
+                yield replace(candidate, size=packed)
+                packed = 0
     except DAMAGED as error:
         yield Candidate(path.name, refusal=Refused("damaged-archive", str(error)))
 
 
 def _zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Candidate:
+    if info.flag_bits & 1:
+        return Candidate(info.filename, refusal=Refused("encrypted", "it cannot be read without a password"))
     try:
         with archive.open(info) as file:
             return _member(info.filename, info.file_size, file)
@@ -264,10 +274,10 @@ def _zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Candidate:
 def _member(name: str, told: int, file: IO[bytes] | None) -> Candidate:
     """Return what a member holds; what it says of its size may be wrong."""
     if file is None or told > MAX_SIZE:
-        return Candidate(name, size=told, refusal=_too_large(told))
+        return Candidate(name, refusal=_too_large(told))
     content = file.read(MAX_SIZE + 1)
     if len(content) > MAX_SIZE:
-        return Candidate(name, size=len(content), refusal=_too_large(len(content)))
+        return Candidate(name, refusal=_too_large(len(content)))
     return Candidate(name, content)
 
 
