@@ -427,6 +427,22 @@ def test_a_killed_import_goes_on(tmp_path: Path) -> None:
     assert "all well" in scrapy(killed, "verify")
 
 
+def test_what_was_captured_before_a_kill_is_not_captured_again(tmp_path: Path) -> None:
+    archive, source = tmp_path / "archive", write(tmp_path / "old", FILES)
+    scrapy(archive, "import", source)
+    before = state(archive)
+    for file in archive.glob("index.sqlite*"):
+        file.unlink()
+    told = scrapy(archive, "import", source)
+    assert "stored" not in told
+    after = state(archive)
+    assert {name for name in after if name.startswith("captures/")} == {
+        name for name in before if name.startswith("captures/")
+    }
+    assert posts(archive)
+    assert "all well" in scrapy(archive, "verify")
+
+
 @pytest.mark.parametrize("only", ["cna", "news.example.org"])
 def test_only_what_is_asked_for(tmp_path: Path, only: str) -> None:
     source = write(tmp_path / "old", FILES)

@@ -155,13 +155,12 @@ class Importer:
         captured: list[tuple[Taken, Capture, _Run]] = []
         met: set[tuple[str, datetime, str]] = set()
         for taken in waiting:
-            digest = payload_digest(taken.content)
-            what = taken.url, taken.captured, digest
-            if what in met or self.index.same_capture(*what):
-                self.report.end(taken.article.publisher, "unchanged")
+            publisher, what = taken.article.publisher, (taken.url, taken.captured, payload_digest(taken.content))
+            if what in met or self.is_kept(publisher, *what):
+                self.report.end(publisher, "unchanged")
                 continue
             met.add(what)
-            run = self.run(taken.article.publisher)
+            run = self.run(publisher)
             captured.append((taken, run.capture(taken), run))
         for run in {id(run): run for _, _, run in captured}.values():
             run.writer.sync()
@@ -196,6 +195,16 @@ class Importer:
                 run.finish(self.index)
                 # An older post may have come after a newer one, and names the article's.
                 list(settling(self.settings, publisher, ()))
+
+    def is_kept(self, publisher: str, url: str, captured: datetime, digest: str) -> bool:
+        """Tell whether the archive has a post, captured at a time with a digest."""
+        if self.index.same_capture(url, captured, digest):
+            return True
+        if publisher in self.runs:
+            return False
+        # The index learns now what was captured before a kill.
+        self.run(publisher)
+        return self.index.same_capture(url, captured, digest) is not None
 
     def run(self, publisher: str) -> "_Run":
         """Return what writes to a publisher's archive, which is brought in order first."""
