@@ -37,6 +37,8 @@ FILE, BATCH = 40, 1600
 GROUP, COMMITS, ROUNDS = 8, 50, 5
 #: Seconds to start, µs to record, to look up and to find what is related, MB of memory, bytes on disk for an article.
 START, RECORD, LOOKUP, RELATED, MEMORY, DISK = 1, 100, 50, 200, 200, 1150
+#: Seconds to count everything, as scrapy status does.
+CENSUS = 3
 #: µs that recording an article may take longer than in an empty index: a run waits two seconds between two articles.
 SLOWER = 200
 
@@ -149,6 +151,13 @@ def looked_up(index: Index) -> None:
     )
 
 
+def counted(index: Index) -> None:
+    """Ask how much is held of each publisher, and of each day."""
+    start = process_time()
+    found = index.census()
+    told(seconds=process_time() - start, articles=sum(holdings.articles for holdings, _ in found.values()))
+
+
 def committed(index: Index, first: int) -> list[float]:
     """Return the milliseconds that each commit of a round took, places included, for articles that are new."""
     took = []
@@ -202,11 +211,13 @@ def main() -> bool:
         for name in ("address", "address_missing", "article", "place", "place_missing"):
             say(f"{name.replace('_', '(), ')}{'' if '_' in name else '()'}", looks[name], "µs", LOOKUP)
         say("related()", looks["related"], "µs", RELATED)
+        count = in_process("count", file)
+        say(f"census(), {count['articles']:.0f} articles", count["seconds"], "s", CENSUS)
         run = in_process("hourly", file, empty)
         say(f"commit of {GROUP}, empty index", run["empty"], "ms")
         say(f"commit of {GROUP}", run["large"], "ms")
         say("longer than in the empty one, an article", (run["large"] - run["empty"]) * 1e3 / GROUP, "µs", SLOWER)
-        say("memory, peak of all", max(step["memory"] for step in (built, start, looks, run)), "MB", MEMORY)
+        say("memory, peak of all", max(step["memory"] for step in (built, start, looks, count, run)), "MB", MEMORY)
     return all(met)
 
 
@@ -218,7 +229,7 @@ def step(name: str, *files: Path) -> None:
         hourly(*files)
     else:
         with Index(*files) as index:
-            {"build": build, "look": looked_up}[name](index)
+            {"build": build, "look": looked_up, "count": counted}[name](index)
 
 
 if __name__ == "__main__":

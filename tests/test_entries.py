@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,10 @@ def test_an_article_whose_page_is_refused_is_stored_from_the_feed(server: Server
     assert TITLE in text
     assert f"<p>{SUMMARY}</p>" in text
     assert list(held(archive).values()) == [True]
+    with Index(archive / "index.sqlite", read_only=True) as index:
+        holdings, days = index.census()["rfi"]
+        assert holdings == index.holdings("rfi")
+        assert (holdings.partial, days) == (1, {date(2023, 11, 14): 1})
     told = account(archive)
     assert (told["scheduled"], told["stored"], told["failed"]) == (1, 0, {"status-403": 1})
     assert told["partial"] == {"stored": 1}
