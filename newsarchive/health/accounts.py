@@ -11,7 +11,7 @@ import orjson
 
 from newsarchive.health.band import Rate
 
-__all__ = ["KEPT", "Past", "Run", "recent", "unwritten"]
+__all__ = ["KEPT", "Past", "Run", "last_started", "recent", "unwritten"]
 
 #: How articles end that are in the archive.
 KEPT = ("stored", "revised", "unchanged")
@@ -48,8 +48,9 @@ class Run:
 
     def rate(self, name: str, reason: str = "") -> Rate:
         """Return how many of all addresses ended in a way, for a reason or for any."""
-        reasons = self.ends(name)
-        return Rate(reasons.get(reason, 0) if reason else sum(reasons.values()), self.account["scheduled"])
+        reasons, of = self.ends(name), self.account["scheduled"]
+        # An account that does not add up says so; it must not keep anybody from looking at the others.
+        return Rate(min(reasons.get(reason, 0) if reason else sum(reasons.values()), of), of)
 
     @property
     def stored(self) -> int:
@@ -74,11 +75,16 @@ def recent(archive: Path, publisher: str, since: datetime) -> list[Run]:
     return sorted(_read(archive / "runs", publisher, since), key=lambda run: run.started)
 
 
-def _read(folder: Path, publisher: str, since: datetime) -> Iterator[Run]:
-    """Yield the crawls of a publisher whose accounts are named for a time since then."""
-    first, mark = f"{since:%Y%m%dT%H%M%SZ}", f"Z-{publisher}"
+def last_started(archive: Path, publisher: str) -> datetime | None:
+    """Return when the last crawl of a publisher began of which there is an account; None if there is none."""
+    return next((run.started for run in _read(archive / "runs", publisher)), None)
+
+
+def _read(folder: Path, publisher: str, since: datetime | None = None) -> Iterator[Run]:
+    """Yield the crawls of a publisher whose accounts are named for a time since then, newest first."""
+    first, mark = f"{since:%Y%m%dT%H%M%SZ}" if since else "", f"Z-{publisher}"
     try:
-        names = [entry.name for entry in os.scandir(folder)]
+        names = sorted((entry.name for entry in os.scandir(folder)), reverse=True)
     except FileNotFoundError:
         return
     for name in names:
@@ -86,7 +92,7 @@ def _read(folder: Path, publisher: str, since: datetime) -> Iterator[Run]:
         if name < first or name[15 : 15 + len(mark)] != mark or not name.endswith(".json"):
             continue
         run = _run(folder / name)
-        if run and run.account["publisher"] == publisher and run.started >= since:
+        if run and run.account["publisher"] == publisher and (not since or run.started >= since):
             yield run
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from newsarchive.coverage import Span
 from newsarchive.health import checks
-from newsarchive.health.accounts import KEPT, Past, Run, recent
+from newsarchive.health.accounts import KEPT, Past, Run, last_started, recent
 from newsarchive.health.band import Rate
 from newsarchive.health.drift import drift
 from newsarchive.health.problem import Problem, Thresholds, Verdict
@@ -178,11 +178,17 @@ def judged(
 def health_of(
     index: Index, archive: Path, publisher: str, now: datetime, thresholds: Thresholds, *, holds: bool = False
 ) -> Health:
-    """Return the health of a publisher's archive; with ``holds`` also how much it holds, which takes longer."""
+    """Return the health of a publisher's archive; with ``holds`` also how much it holds, which takes longer.
+
+    Where runs have stopped for longer than the window of what is usual, the weeks before count.
+    """
     since = now - thresholds.window
+    runs = recent(archive, publisher, since)
+    if not runs and (last := last_started(archive, publisher)):
+        runs = recent(archive, publisher, last - thresholds.window)
     return judged(
         publisher,
-        [run for run in recent(archive, publisher, since) if run.ended <= now],
+        [run for run in runs if run.ended <= now],
         index.arrivals(publisher, since),
         index.gaps(publisher),
         now,
