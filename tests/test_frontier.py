@@ -572,23 +572,25 @@ def test_status_says_what_is_held_and_what_is_missing(server: Server, tmp_path: 
     told = scrapy("status", archive=archive)
     assert told.returncode == 0
     lines = told.stdout.splitlines()
-    assert lines[0] == "cna: 2 articles, 2 revisions, 6 captures"
-    assert lines[1] == "  published 2024-01-15 02:00 to 2024-01-15 02:00 UTC"
-    assert re.fullmatch(
-        r"  last run \d{4}-\d\d-\d\d \d\d:\d\d UTC, \d minutes ago: finished, 1 addresses failed", lines[2]
-    )
-    assert lines[3] == "  no gaps are known"
-    assert re.fullmatch(
-        rf"  not had yet, since [-\dT:]{{16}}: {re.escape(article_url(IDS[1]))} \(status-503\)", lines[4]
-    )
-    said = json.loads(scrapy("status", "--json", "cna", archive=archive).stdout)
-    assert (said["articles"], said["gaps"], said["last_run"]["status"]) == (2, [], "finished")
+    assert lines[0] == "cna (臺)中央社CNA: well"
+    assert lines[1] == "  held        2 articles, 2 revisions, 6 captures"
+    assert lines[2] == "  published   2024-01-15 02:00 to 2024-01-15 02:00 UTC"
+    assert "  success     66.7\xa0% of 3 addresses asked for in the last day" in lines
+    assert "  listings    1 of 1 could be read" in lines
+    assert "  failed      status-503 1" in lines
+    run_told = r"  last run    \d{4}-\d\d-\d\d \d\d:\d\d UTC, .* ago: something failed, 1 address failed"
+    assert any(re.fullmatch(run_told, line) for line in lines)
+    assert "  gaps        no gaps are known" in lines
+    not_had = rf"  not had yet since [-\d: ]{{16}}: {re.escape(article_url(IDS[1]))} \(status-503\)"
+    assert any(re.fullmatch(not_had, line) for line in lines)
+    (said,) = json.loads(scrapy("status", "--json", "cna", archive=archive).stdout)["publishers"]
+    assert (said["articles"], said["gaps"], said["runs"]["last"]["finish"]) == (2, [], "finished")
     assert [entry["url"] for entry in said["unfinished"]] == [article_url(IDS[1])]
 
 
 def test_status_of_what_is_not_there(tmp_path: Path) -> None:
     nothing = scrapy("status", archive=tmp_path)
-    assert (nothing.returncode, nothing.stdout.count("there is no index yet")) == (1, 1)
+    assert (nothing.returncode, nothing.stderr.count("there is no index yet")) == (1, 1)
     assert scrapy("status", "dw", archive=tmp_path).returncode == 2
 
 
@@ -610,7 +612,7 @@ def test_a_gap_is_said_as_long_as_nothing_reaches_back(server: Server, tmp_path:
     assert (again.status, again.stdout) == (0, f"cna: {gap} may be incomplete\n")
     told = account(archive)
     assert [[datetime.fromisoformat(time) for time in one] for one in told["gaps"]] == [[gap.start, gap.end]]
-    assert f"  {gap} UTC may be incomplete\n" in scrapy("status", archive=archive).stdout
+    assert f"  gaps        {gap} UTC may be incomplete\n" in scrapy("status", archive=archive).stdout
 
 
 def test_a_run_fills_a_gap_and_says_so(server: Server, tmp_path: Path) -> None:
@@ -624,6 +626,6 @@ def test_a_run_fills_a_gap_and_says_so(server: Server, tmp_path: Path) -> None:
     assert (again.status, again.stdout) == (0, f"cna: {gap} is covered now\n")
     told = account(archive)
     assert (told["gaps"], told["stored"], len(told["filled"])) == ([], 1, 1)
-    assert "  no gaps are known" in scrapy("status", archive=archive).stdout
+    assert "  gaps        no gaps are known\n" in scrapy("status", archive=archive).stdout
     third = run(server, tmp_path)
     assert (third.stdout, articles(server)) == ("", Counter())

@@ -1,50 +1,47 @@
-"""``scrapy status [PUBLISHER…]``: what the archive holds, how fresh it is, and where something may be missing."""
+"""``scrapy status [PUBLISHER…]``: what the archive holds, how fresh it is, what may be missing, and what is wrong.
+
+Exits with the gravest of what is wrong, see ``newsarchive.archival.Status``; 0 if nothing is.
+"""
 
 import argparse
-import json
-from contextlib import closing
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+import errno
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
+from scrapy.spiderloader import get_spider_loader
 
-from newsarchive.coverage import Span
-from newsarchive.frontier import last_account
-from newsarchive.index import Holdings, Index, IndexUnusable, RunRow
-from newsarchive.store import index_file
+from newsarchive.alerts import open_since
+from newsarchive.archival import MEANS, Status, worst
+from newsarchive.files import replace_file
+from newsarchive.health import Thresholds
+from newsarchive.index import IndexUnusable
+from newsarchive.publishers import publishers, spider_class
+from newsarchive.status import Overview, as_json, chart, metrics, overview, page, show
 from newsarchive.verify import publishers_of
 
 __all__ = ["Command"]
 
-#: Addresses that could not be had yet, of which each is named.
-SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Status:
-    """What there is to say of a publisher."""
-
-    publisher: str
-    holdings: Holdings
-    #: The newest run that has ended; None if there is none.
-    run: RunRow | None
-    gaps: list[Span]
-    unfinished: list[dict[str, Any]]
-
-    @property
-    def failures(self) -> int:
-        """Return how many addresses failed in the last run."""
-        return (self.run.counts or {}).get("failed", 0) if self.run else 0
+#: Days that charts show if nobody says otherwise: a year, and one to compare.
+DAYS = 366
+#: No chart has more.
+MOST = 36_600
+#: What is written to files, by the name of its option.
+FORMS: dict[str, Callable[[Overview], bytes]] = {"html": page, "svg": chart, "prometheus": metrics}
 
 
 class Command(ScrapyCommand):
-    """Prints a few lines a publisher, or JSON."""
+    """Prints a screen, or JSON, or writes a page, a chart, and metrics."""
 
     requires_project = True
     requires_crawler_process = False
+    # A spider that is broken keeps nobody from seeing what the others left; its publisher has no label then.
+    default_settings = {"SPIDER_LOADER_WARN_ONLY": True}
 
     def syntax(self) -> str:
         """Return the arguments."""
@@ -52,93 +49,116 @@ class Command(ScrapyCommand):
 
     def short_desc(self) -> str:
         """Return what ``scrapy -h`` says."""
-        return "Say what the archive holds, how fresh it is, and where something may be missing"
+        return "Say what the archive holds, how fresh it is, where something may be missing, and what is wrong"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Add in which form it is said."""
+        """Add in which forms it is said, and of which days."""
         super().add_options(parser)
-        parser.add_argument("--json", action="store_true", help="print JSON, one object a publisher")
+        told = "in place of the screen; - for standard output"
+        parser.add_argument("--json", action="store_true", help="print JSON in place of the screen")
+        parser.add_argument("--html", metavar="FILE", help=f"write a page, {told}")
+        parser.add_argument("--svg", metavar="FILE", help=f"write a chart of all days, {told}")
+        parser.add_argument("--prometheus", metavar="FILE", help=f"write metrics for Prometheus, {told}")
+        parser.add_argument("--days", type=_days, default=DAYS, metavar="N", help=f"days of charts (default: {DAYS})")
+        parser.add_argument("--since", type=_day, metavar="DAY", help="first day of charts, in place of --days")
+        parser.add_argument("--at", type=_moment, metavar="TIME", help="tell it as of this time (default: now)")
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Print the status of the publishers, or of all."""
+        """Print or write the status of the publishers, or of all."""
         assert self.settings is not None
         archive = Path(self.settings["ARCHIVE_DIR"])
-        held = publishers_of(archive)
-        if unknown := sorted(set(args) - set(held)):
+        files = {name: file for name in FORMS if (file := getattr(opts, name))}
+        if list(files.values()).count("-") + opts.json > 1:
+            raise UsageError("only one of --json and what is written to - fits on standard output", print_help=False)
+        names = self._named(args, publishers_of(archive), archive)
+        now = opts.at or datetime.now(UTC)
+        first = opts.since or now.date() - timedelta(days=opts.days - 1)
+        if not timedelta(0) <= now.date() - first < timedelta(days=MOST):
+            raise UsageError(f"--since is no day of the {MOST} up to {now.date()}", print_help=False)
+        told = self._overview(archive, names, now, first)
+        if told:
+            self.exitcode = int(worst([told.status, self._tell(told, files, as_object=opts.json)]))
+        else:
+            self.exitcode = int(Status.FAILED)
+
+    def _named(self, asked: Iterable[str], held: list[str], archive: Path) -> list[str]:
+        """Return the publishers that are asked for, or all that there are; raise UsageError."""
+        if unknown := sorted(set(asked) - set(held)):
             told = f"it holds {', '.join(held)}" if held else "it holds nothing"
             raise UsageError(f"{archive} holds nothing of {', '.join(unknown)}: {told}", print_help=False)
+        return list(dict.fromkeys(asked)) or held
+
+    def _overview(self, archive: Path, names: Iterable[str], now: datetime, first: date) -> Overview | None:
+        """Return what there is to say; None, once it is said why, if the index cannot be read."""
+        assert self.settings is not None
+        loader = get_spider_loader(self.settings)
+        known = publishers(loader)
+        labels = {}
+        for name in names:
+            spider = spider_class(loader, name) if name in known else None
+            labels[name] = (getattr(spider, "label", "") or name, getattr(spider, "language", ""))
+        thresholds = Thresholds.of(self.settings, open_since(archive))
         try:
-            with closing(Index(index_file(archive), read_only=True)) as index:
-                statuses = [status_of(index, archive, publisher) for publisher in args or held]
+            return overview(archive, labels, now, thresholds, first)
         except FileNotFoundError:
-            print(
-                f"{archive}: there is no index yet; run scrapy crawl, or scrapy verify --repair if there are captures"
-            )
-            self.exitcode = 1
-            return
-        except IndexUnusable as error:
-            print(error)
-            self.exitcode = 1
-            return
-        for status in statuses:
-            print(as_json(status) if opts.json else as_text(status, datetime.now(UTC)))
+            told = "there is no index yet; run scrapy crawl, or scrapy verify --repair if there are captures"
+            print(f"{archive}: {told}", file=sys.stderr)
+        except (IndexUnusable, sqlite3.Error, OSError) as error:
+            print(error, file=sys.stderr)
+        return None
+
+    def _tell(self, told: Overview, files: dict[str, str], *, as_object: bool) -> Status:
+        """Print and write an overview in all forms that are asked for; return what came of it."""
+        if as_object:
+            sys.stdout.buffer.write(as_json(told))
+        elif not files:
+            show(told, sys.stdout)
+        status = Status.WELL
+        for name, file in files.items():
+            try:
+                _write(file, FORMS[name](told))
+            except OSError as error:
+                print(f"{file} cannot be written: {error.strerror or error}", file=sys.stderr)
+                status = Status.STORAGE
+        if files and told.status and sys.stderr.isatty():
+            print(f"{MEANS[told.status]}: scrapy status says more", file=sys.stderr)
+        return status
 
 
-def status_of(index: Index, archive: Path, publisher: str) -> Status:
-    """Return the status of a publisher."""
-    ended = [run for run in index.runs(publisher) if run.ended]
-    account = last_account(archive, publisher)
-    return Status(
-        publisher=publisher,
-        holdings=index.holdings(publisher),
-        run=max(ended, key=lambda run: run.started, default=None),
-        gaps=index.gaps(publisher),
-        unfinished=account.get("unfinished", []),
-    )
-
-
-def as_text(status: Status, now: datetime) -> str:
-    """Return the status in lines for people."""
-    held, run = status.holdings, status.run
-    lines = [f"{status.publisher}: {held.articles} articles, {held.revisions} revisions, {held.captures} captures"]
-    if held.partial:
-        lines.append(f"  {held.partial} of them in part, as feeds tell of them: their pages could not be had yet")
-    if held.oldest and held.newest:
-        lines.append(f"  published {held.oldest:%Y-%m-%d %H:%M} to {held.newest:%Y-%m-%d %H:%M} UTC")
-    if run and run.ended:
-        failed = f", {status.failures} addresses failed" if status.failures else ""
-        lines.append(f"  last run {run.ended:%Y-%m-%d %H:%M} UTC, {_ago(now - run.ended)} ago: {run.status}{failed}")
+def _write(file: str, content: bytes) -> None:
+    """Write a file, whole or not at all; raise OSError. What is no file, as a pipe, is only written to."""
+    if file == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(file).resolve()
+    if path.parent.exists() and not path.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
     else:
-        lines.append("  no run has ended yet")
-    lines += [f"  {gap} UTC may be incomplete" for gap in status.gaps]
-    if not status.gaps:
-        lines.append("  no gaps are known")
-    for entry in status.unfinished[:SHOWN]:
-        lines.append(f"  not had yet, since {entry['since'][:16]}: {entry['url']} ({entry['reason']})")
-    if len(status.unfinished) > SHOWN:
-        lines.append(f"  and {len(status.unfinished) - SHOWN} more addresses that were not had yet")
-    return "\n".join(lines)
+        replace_file(path, content)
 
 
-def as_json(status: Status) -> str:
-    """Return the status as one line of JSON; times in ISO 8601."""
-    run = status.run
-    return json.dumps(
-        {
-            "publisher": status.publisher,
-            **asdict(status.holdings),
-            "last_run": run and {"run": run.run, "ended": run.ended, "status": run.status, "counts": run.counts},
-            "gaps": [[gap.start, gap.end] for gap in status.gaps],
-            "unfinished": status.unfinished,
-        },
-        default=lambda value: value.isoformat() if isinstance(value, datetime) else dict(value),
-        ensure_ascii=False,
-    )
+def _days(text: str) -> int:
+    """Return a number of days; raise ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= MOST):
+        raise argparse.ArgumentTypeError(f"not a number of days from 1 to {MOST}: {text!r}")
+    return int(text)
 
 
-def _ago(time: timedelta) -> str:
-    """Return a length of time in the unit that people would use."""
-    minutes = int(time.total_seconds() // 60)
-    return (
-        f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours" if minutes < 2880 else f"{time.days} days"
-    )
+def _day(text: str) -> date:
+    """Return a day; raise ArgumentTypeError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not a day like 2026-01-31: {text!r}") from error
+
+
+def _moment(text: str) -> datetime:
+    """Return a time, in UTC if it says no zone; raise ArgumentTypeError."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not a time like 2026-01-31T12:00Z: {text!r}") from error
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
