@@ -36,6 +36,7 @@ class Status(IntEnum):
     DRIFT = 6
     BLOCKED = 7
     STORAGE = 8
+    PUBLICATION = 9
     #: Runs have stopped; articles may be missing. Only ``scrapy status`` can tell.
     LATE = 10
     GAP = 11
@@ -44,7 +45,7 @@ class Status(IntEnum):
 #: From what a next run mends by itself to what somebody has to see to.
 GRAVEST = (
     *(Status.WELL, Status.RUNNING, Status.FAILED, Status.GAP, Status.LISTING),
-    *(Status.NOTHING, Status.BLOCKED, Status.LATE, Status.DRIFT, Status.STORAGE),
+    *(Status.NOTHING, Status.BLOCKED, Status.PUBLICATION, Status.LATE, Status.DRIFT, Status.STORAGE),
 )
 MEANS = {
     Status.WELL: "well",
@@ -55,6 +56,7 @@ MEANS = {
     Status.DRIFT: "a layout has drifted",
     Status.BLOCKED: "its pages are refused",
     Status.STORAGE: "the archive cannot be written",
+    Status.PUBLICATION: "the posts could not be published",
     Status.LATE: "runs have stopped",
     Status.GAP: "articles may be missing",
 }

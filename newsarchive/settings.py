@@ -13,6 +13,21 @@ ARCHIVE_DIR = "archive"
 #: Bytes after which a run goes on in another WARC file: what one can still copy, check and mend in one go.
 CAPTURE_ROTATE_AT = 1_000_000_000
 
+# Git as a publication (`scrapy archive --git`).
+#: Who commits posts.
+GIT_AUTHOR = "newsarchive <newsarchive@localhost>"
+#: Whether commits are signed, with the key that git is told of.
+GIT_SIGN = False
+#: The work tree that takes the posts. Empty: ARCHIVE_DIR, or the one that it lies in if that has posts of it already.
+GIT_REPOSITORY = ""
+#: The remote that is pushed to. Empty: the branch's, or the only one.
+GIT_REMOTE = ""
+#: Seconds that one git command may take: here, and with a remote.
+GIT_TIMEOUT = 3600
+GIT_REMOTE_TIMEOUT = 600
+#: Seconds to wait for somebody else's git that is at work in the repository.
+GIT_WAIT = 30
+
 #: Seconds to wait for more articles to commit together: a commit takes its time, however few there are.
 COMMIT_PAUSE = 0.05
 

@@ -17,9 +17,10 @@ from scrapy.spiderloader import get_spider_loader
 
 from newsarchive.aftermath import Aftermath, aftermath
 from newsarchive.alerts import channels
-from newsarchive.archival import MEANS, Archival, Outcome, worst
+from newsarchive.archival import MEANS, Archival, Outcome, Status, worst
 from newsarchive.backfill import stretch
 from newsarchive.files import replace_file
+from newsarchive.publication import NotPublished, Options, Publication, publish
 from newsarchive.publishers import publishers
 
 COLUMNS = ("publisher", "stored", "revised", "unchanged", "refused", "failed", "listings", "requests", "time", "status")
@@ -54,6 +55,8 @@ class Command(ScrapyCommand):
         parser.add_argument("--max-articles", type=_number, metavar="N", help="end each run after so many articles")
         parser.add_argument("--recheck-only", action="store_true", help="only look again at what is due, or left over")
         parser.add_argument("--jobs", type=_number, default=1, metavar="N", help="runs at a time (default: 1)")
+        parser.add_argument("--git", action="store_true", help="commit new and changed posts afterwards")
+        parser.add_argument("--push", action="store_true", help="with --git: push them")
         parser.add_argument("--report", metavar="FILE", help="write a report in JSON; - for standard output")
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -66,10 +69,13 @@ class Command(ScrapyCommand):
             raise UsageError("--until goes with --since", print_help=False)
         if opts.since and opts.recheck_only:
             raise UsageError("--recheck-only does not go with --since", print_help=False)
+        if opts.push and not opts.git:
+            raise UsageError("--push goes with --git", print_help=False)
         try:
+            options = Options.of(self.settings)
             stretch(opts.since, opts.until, datetime.now(UTC)) if opts.since else None
             reached = channels(self.settings)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, NotPublished) as error:
             raise UsageError(str(error), print_help=False) from error
         archive = Path(self.settings["ARCHIVE_DIR"])
         archival = Archival(archive, self.arguments(opts), opts.jobs, opts.budget)
@@ -78,9 +84,12 @@ class Command(ScrapyCommand):
         names = list(dict.fromkeys(args or known))
         outcomes = archival.outcomes(names)
         after = aftermath(archive, outcomes, self.settings, reached, datetime.now(UTC))
-        self.exitcode = int(worst([after.status, *(outcome.status for outcome in outcomes)]))
+        # Who is asked to stop has no time for a network.
+        published = publish(archive, options, pushing=opts.push and not archival.stopped) if opts.git else None
+        statuses = [after.status, published_status(published), *(outcome.status for outcome in outcomes)]
+        self.exitcode = int(worst(statuses))
         skipped = [name for name in names if name not in {outcome.publisher for outcome in outcomes}]
-        self.report(archival, outcomes, skipped, after, opts.report)
+        self.report(archival, outcomes, skipped, after, published, opts.report)
 
     def arguments(self, opts: argparse.Namespace) -> list[str]:
         """Return the arguments that all crawls have in common."""
@@ -97,7 +106,13 @@ class Command(ScrapyCommand):
         return words
 
     def report(
-        self, archival: Archival, outcomes: list[Outcome], skipped: list[str], after: Aftermath, file: str | None
+        self,
+        archival: Archival,
+        outcomes: list[Outcome],
+        skipped: list[str],
+        after: Aftermath,
+        published: Publication | None,
+        file: str | None,
     ) -> None:
         """Print what every run said, a table of all, and what has changed; write the report if one is asked for."""
         stream = sys.stderr if file == "-" else sys.stdout
@@ -112,7 +127,7 @@ class Command(ScrapyCommand):
         console.print(table)
         for name in skipped:
             console.print(f"{name}: not run, as there was no time left for it", markup=False, highlight=False)
-        for line in after.lines:
+        for line in [*after.lines, *(published.lines if published else ())]:
             console.print(line, markup=False, highlight=False)
         told: dict[str, Any] = {
             "started": archival.started,
@@ -120,12 +135,20 @@ class Command(ScrapyCommand):
             "publishers": [outcome.as_json() for outcome in outcomes],
             "not_run": skipped,
             "problems": after.as_json(),
+            "git": published.as_json() if published else None,
         }
         content = orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n"
         if file == "-":
             sys.stdout.buffer.write(content)
         elif file:
             replace_file(Path(file), content)
+
+
+def published_status(published: Publication | None) -> Status:
+    """Return what publishing adds to the status of the runs."""
+    if published and published.busy:
+        return Status.RUNNING
+    return Status.PUBLICATION if published and published.problem else Status.WELL
 
 
 def _seconds(text: str) -> float:
