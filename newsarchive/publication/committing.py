@@ -6,7 +6,7 @@ from pathlib import Path
 
 from newsarchive.index import Index, IndexUnusable
 from newsarchive.publication.git import names
-from newsarchive.publication.posts import Changes, Entry, changes, entries, key, present
+from newsarchive.publication.posts import Changes, changes, entries, key, present
 from newsarchive.publication.repository import IGNORE, Repository
 from newsarchive.store import index_file
 
@@ -91,8 +91,7 @@ def _given_way(archive: Path, missing: set[str], there: set[str]) -> set[str]:
 
 def _own_ignore(repository: Repository) -> set[str]:
     """Return the path of the .gitignore that was made with the repository, if it is as we made it and new."""
-    file = repository.archive / ".gitignore"
-    path = file.relative_to(repository.work_tree).as_posix()
+    file, path = repository.archive / ".gitignore", _ignore_file(repository)
     held = repository.git("ls-files", "-z", "--", path, index=repository.index)
     return {path} if not held and file.is_file() and file.read_bytes() == IGNORE else set()
 
@@ -102,10 +101,17 @@ def follow(repository: Repository) -> None:
     git, posts = repository.git, repository.posts
     listed = git("diff-index", "--cached", "-z", "--raw", "--no-renames", "HEAD")
 
-    def ours(entry: Entry) -> bool:
-        return entry.path.startswith(posts) and key(entry.path.removeprefix(posts)) is not None
+    def ours(path: str) -> bool:
+        return path.startswith(posts) and key(path.removeprefix(posts)) is not None
 
-    own = repository.archive.relative_to(repository.work_tree) / ".gitignore"
-    behind = [entry.path for entry in entries(listed) if ours(entry) or (entry.path, entry.kind) == (str(own), "D")]
+    behind = [entry.path for entry in entries(listed) if ours(entry.path)]
+    if not git.text("rev-parse", "--quiet", "--verify", "HEAD^", ok=(0, 1)):
+        # Made with the repository, and part of its first commit.
+        behind += [entry.path for entry in entries(listed) if entry.path == _ignore_file(repository)]
     if behind:
         git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=behind)
+
+
+def _ignore_file(repository: Repository) -> str:
+    """Return the path of the archive's .gitignore."""
+    return (repository.archive / ".gitignore").relative_to(repository.work_tree).as_posix()

@@ -134,7 +134,7 @@ class Git:
         config = {**CONFIG, **({} if hooks else NO_HOOKS)}
         if index:
             # An index of our own holds everything, in one file.
-            config |= {"core.splitIndex": "false", "core.sparseCheckout": "false", "index.sparse": "false"}
+            config |= {"core.splitIndex": "false", "core.sparseCheckout": "false", "index.skipHash": "false"}
         set_ = [word for name, value in config.items() for word in ("-c", f"{name}={value}")]
         environment = {**self.environment, **({"GIT_INDEX_FILE": str(index)} if index else {})}
         seconds = self.options.remote_timeout if remote else self.options.timeout

@@ -75,22 +75,29 @@ def _write_again(repository: Repository) -> None:
     repository.git("hash-object", "-w", "--stdin-paths", input=os.fsencode(listed))
 
 
-def _is_whole(index: Path) -> bool:
-    """Tell whether an index ends with the digest of what is before it, or is not there."""
+def _is_whole(index: Path, *, undigested: bool = False) -> bool:
+    """Tell whether an index ends with the digest of what is before it, or is not there.
+
+    ``undigested`` if it may end with zeros instead.
+    """
     try:
         content = index.read_bytes()
     except FileNotFoundError:
         return True
     if not content.startswith(b"DIRC"):
         return False
-    ends = ((20, hashlib.sha1), (32, hashlib.sha256))
-    return any(content[-size:] in (bytes(size), digest(content[:-size]).digest()) for size, digest in ends)
+    for size, digest in ((20, hashlib.sha1), (32, hashlib.sha256)):
+        if content[-size:] == digest(content[:-size]).digest() or (undigested and content[-size:] == bytes(size)):
+            return True
+    return False
 
 
 def _mend_index(repository: Repository) -> Iterator[str]:
     """Make the user's index again from the last commit if it is gone or broken."""
     index = repository.folder / "index"
-    if index.exists() and _is_whole(index):
+    settings = ("index.skipHash", "feature.manyFiles")
+    undigested = any(repository.git.text("config", "--bool", name, ok=(0, 1)) == "true" for name in settings)
+    if index.exists() and _is_whole(index, undigested=undigested):
         return
     if not repository.head:
         index.unlink(missing_ok=True)

@@ -38,12 +38,12 @@ def remote_of(repository: Repository) -> Remote:
     def config(name: str) -> str:
         return git.text("config", "--get", name, ok=(0, 1))
 
-    known = git.text("remote").split("\n")
+    known = git.text("remote").splitlines()
     fetched = config(f"branch.{short}.remote")
     found = git.options.remote or config(f"branch.{short}.pushRemote") or config("remote.pushDefault") or fetched
     name = found or (known[0] if len(known) == 1 else "origin")
     if name not in known:
-        told = f"it has {', '.join(known)}: set GIT_REMOTE" if any(known) else "git remote add origin ADDRESS"
+        told = f"it has {', '.join(known)}: set GIT_REMOTE" if known else "git remote add origin ADDRESS"
         raise NotPublished(f"{repository.work_tree} has no remote {name}: {told}; {LATER}")
     upstream = config(f"branch.{short}.merge") if fetched == name else ""
     return Remote(name, upstream or repository.branch, shown(git.text("remote", "get-url", "--push", name)))

@@ -64,6 +64,10 @@ class Repository:
         try:
             return self.git.text("symbolic-ref", "--quiet", "HEAD")
         except GitFailed as error:
+            # Git does not name a branch whose file is broken.
+            told = (self.folder / "HEAD").read_text("utf-8", "surrogateescape").strip()
+            if told.startswith("ref: refs/heads/") and not told.endswith("/.invalid"):
+                return told.removeprefix("ref: ")
             raise NotPublished(
                 f"{self.work_tree} is on no branch (detached HEAD): git switch one; the posts are committed by the"
                 " next run"

@@ -112,5 +112,4 @@ def _may_hold(process: Path, lock: Lock, folders: tuple[Path, ...], booted: floa
 
 def _booted() -> float:
     """Return when this machine was started, in seconds since 1970."""
-    lines = (PROC / "stat").read_text("ascii").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("btime "))
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
