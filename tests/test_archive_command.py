@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,8 +153,35 @@ def test_asked_to_stop_runs_finish_what_they_have_begun(server: Server, tmp_path
     assert process.returncode == Status.FAILED
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_posts_are_published_and_what_keeps_them_from_it_is_the_status(server: Server, tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", remote], check=True)
+    status, told, report = archive(server, tmp_path, "cna", "--git", "--push")
+    assert (status, report["status"], report["git"]["pushed"]) == (Status.PUBLICATION, Status.PUBLICATION, False)
+    assert "has no remote origin: git remote add origin ADDRESS" in report["git"]["problem"]
+    assert "git: archive: 1 new post (" in told
+    subprocess.run(["git", "remote", "add", "origin", remote], cwd=tmp_path / "archive", check=True)
+    status, told, report = archive(server, tmp_path, "cna", "--git", "--push")
+    assert (status, report["git"]["commit"], report["git"]["pushed"]) == (Status.WELL, None, True), told
+    assert f"git: pushed to {remote}" in told
+    listed = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", "main"], cwd=remote, capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.split() == [".gitignore", "_posts/cna/2024/2024-01-15-202401150001.md"]
+
+
 @pytest.mark.parametrize(
-    "words", [("nobody",), ("--until", "2024-01-01"), ("--since", "x"), ("--budget", "soon"), ("--jobs", "0")]
+    "words",
+    [
+        ("nobody",),
+        ("--until", "2024-01-01"),
+        ("--since", "x"),
+        ("--budget", "soon"),
+        ("--jobs", "0"),
+        ("--push",),
+        ("--git", "-s", "GIT_AUTHOR=x"),
+    ],
 )
 def test_what_makes_no_sense_is_said_before_anything_runs(server: Server, tmp_path: Path, words: tuple[str]) -> None:
     status, _, report = archive(server, tmp_path, *words)
@@ -187,6 +215,7 @@ def test_every_status(code: int, account: dict[str, Any], expected: Status) -> N
 def test_the_gravest_status_is_that_of_all() -> None:
     assert set(GRAVEST) == set(Status)
     assert worst([]) == Status.WELL
+    assert worst([Status.PUBLICATION, Status.LISTING, Status.NOTHING]) == Status.PUBLICATION
     assert worst([Status.LISTING, Status.DRIFT, Status.BLOCKED]) == Status.DRIFT
     assert worst(reversed(GRAVEST)) == Status.STORAGE
 

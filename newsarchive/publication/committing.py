@@ -12,6 +12,9 @@ from newsarchive.store import index_file
 
 __all__ = ["commit", "follow"]
 
+#: New posts that are written into a pack of their own: as single files they take three times as long.
+MANY = 1000
+
 
 def commit(repository: Repository, say: Callable[[str], None]) -> tuple[str, Changes]:
     """Commit the posts as they are on disk; return the new commit, empty if nothing has changed, and what it holds.
@@ -43,7 +46,8 @@ def _stage(repository: Repository, say: Callable[[str], None]) -> set[str]:
     gone = _gone(repository, {name for name in held - there if key(name)}, there, say)
     wanted = {posts + name for name in there} - ignored | _own_ignore(repository)
     removed = {posts + name for name in gone}
-    git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=sorted(wanted), index=index)
+    words = ("update-index", "--add", "--remove", "--replace", "-z", "--stdin")
+    git(*words, input=sorted(wanted), index=index, packed=len(there - held) > MANY)
     git("update-index", "--force-remove", "-z", "--stdin", input=sorted(removed), index=index)
     return wanted | removed
 

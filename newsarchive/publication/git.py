@@ -33,6 +33,8 @@ CONFIG = {
 }
 #: Hooks are for people who commit. Those of a push guard what leaves the machine: they run.
 NO_HOOKS = {"core.hooksPath": os.devnull}
+#: What git takes for big, it writes into a pack at once.
+PACKED = {"core.bigFileThreshold": "1"}
 #: Seconds in which a git that has to stop removes its locks.
 GRACE = 10
 #: Characters of what git said that are told.
@@ -123,15 +125,18 @@ class Git:
         ok: tuple[int, ...] = (0,),
         remote: bool = False,
         hooks: bool = False,
+        packed: bool = False,
     ) -> bytes:
         """Return what a command writes; ``input`` may be names, for commands that read them with ``-z``.
+
+        ``packed`` has it write files into one pack; ``hooks`` lets it ask the user's hooks.
 
         Raises GitFailed if it ends with another status than those that are ok, or takes too long, and NotPublished
         if there is no git.
         """
         if not isinstance(input, bytes):
             input = b"".join(os.fsencode(name) + b"\0" for name in input)
-        config = {**CONFIG, **({} if hooks else NO_HOOKS)}
+        config = {**CONFIG, **({} if hooks else NO_HOOKS), **(PACKED if packed else {})}
         if index:
             # An index of our own holds everything, in one file.
             config |= {"core.splitIndex": "false", "core.sparseCheckout": "false", "index.skipHash": "false"}
