@@ -186,6 +186,22 @@ def test_what_the_user_has_begun_stays_as_it_is(archive: Archive) -> None:
     assert {"M  README.md", "A  new.md", " M _config.yml", "?? _posts/2020-01-01-my-own.md"} < set(before)
 
 
+def test_what_the_user_commits_between_two_runs_is_not_undone(archive: Archive) -> None:
+    archive.write("README.md", text="first")
+    archive.well()
+    archive.git("add", "README.md")
+    archive.git("commit", "-q", "-m", "mine")
+    archive.write(C)
+    archive.well()
+    archive.write("README.md", text="second")
+    archive.git("commit", "-q", "-a", "-m", "mine")
+    archive.write("README.md", text="third")
+    archive.write(D)
+    archive.well()
+    assert archive.git("show", "HEAD:README.md") == "README.md\nsecond"
+    assert archive.status == [" M README.md"]
+
+
 def test_rules_of_the_user_may_leave_posts_out_but_never_bring_captures_in(archive: Archive) -> None:
     archive.write("README.md")
     archive.git("init", "-q", "-b", "trunk")
@@ -338,14 +354,23 @@ LOCKS = (
 )
 
 
-@pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_of_a_dead_git_goes(archive: Archive, name: str) -> None:
+def test_locks_of_a_dead_git_go(archive: Archive) -> None:
     archive.well()
-    lock = archive.folder / ".git" / name
-    lock.touch()
+    locks = [archive.folder / ".git" / name for name in LOCKS]
+    for lock in locks:
+        lock.touch()
     archive.write(C)
-    assert archive.well().notes == [f"removed {lock}: the git that held it is gone"]
+    assert sorted(archive.well().notes) == sorted(f"removed {lock}: the git that held it is gone" for lock in locks)
     assert (C in archive.held, archive.status) == (True, [])
+
+
+def test_a_repository_of_longer_names(archive: Archive) -> None:
+    archive.git("init", "-q", "-b", "main", "--object-format=sha256")
+    archive.well()
+    archive.write(A, text="corrected")
+    cut_power(archive, lambda whole: b"", archive.git("rev-parse", f"HEAD:{B}"))
+    assert archive.well().changes.changed == {"cna": 1}
+    assert (archive.held, len(archive.git("rev-parse", "HEAD"))) == ([A, B], 64)
 
 
 @contextmanager

@@ -22,7 +22,8 @@ def commit(repository: Repository, say: Callable[[str], None]) -> tuple[str, Cha
     ``say`` is told what is left out, in sentences. Raises GitFailed; then the branch is as it was.
     """
     git, head = repository.git, repository.head
-    git("read-tree", *(["-m", "HEAD"] if head else ["--empty"]), index=repository.index)
+    # Files that are no posts may be on disk as they like.
+    git("read-tree", *(["-i", "-m", "HEAD"] if head else ["--empty"]), index=repository.index)
     staged = _stage(repository, say)
     tree = git("write-tree", index=repository.index).decode().strip()
     before = head or git("hash-object", "-t", "tree", "--stdin").decode().strip()

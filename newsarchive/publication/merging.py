@@ -181,13 +181,14 @@ def _follow(repository: Repository, before: str, after: str) -> None:
 
 
 def _is_torn(repository: Repository, entry: Entry) -> bool:
-    """Tell whether a file is the beginning of what it is to be: a git was killed that wrote it."""
+    """Tell whether a file is gone, or the beginning of what it is to be: a git was killed that wrote it."""
     file = repository.work_tree / entry.path
-    if entry.kind == "D" or entry.mode[1] == SUBMODULE or not file.is_file():
+    if entry.kind == "D" or entry.mode[1] == SUBMODULE or file.is_symlink() or file.is_dir():
         return False
-    return repository.git("cat-file", "--filters", entry.object[1], f"--path={entry.path}").startswith(
-        file.read_bytes()
-    )
+    if not file.exists():
+        return True
+    whole = repository.git("cat-file", "--filters", f"--path={entry.path}", entry.object[1])
+    return whole.startswith(file.read_bytes())
 
 
 def _listed(paths: list[str]) -> str:
