@@ -85,9 +85,8 @@ def test_actionlint_finds_what_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
 @pytest.mark.parametrize("step", [step for steps in STEPS.values() for step in steps], ids=lambda step: step["name"])
 def test_shellcheck_finds_nothing(step: dict[str, Any]) -> None:
-    done = subprocess.run(
-        ["shellcheck", "-s", "bash", "-"], input=step["run"], capture_output=True, text=True, check=False
-    )
+    script = f"set -eo pipefail\n{step['run']}"
+    done = subprocess.run(["shellcheck", "-s", "bash", "-"], input=script, capture_output=True, text=True, check=False)
     assert done.stdout == ""
 
 

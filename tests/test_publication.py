@@ -350,7 +350,7 @@ def test_hooks_for_people_are_not_asked(pushed: Archive) -> None:
 
 LOCKS = (
     *("index.lock", "HEAD.lock", "refs/heads/main.lock", "packed-refs.lock", "config.lock", "shallow.lock"),
-    *("newsarchive-index.lock", "objects/maintenance.lock"),
+    *("newsarchive-index.lock", "objects/maintenance.lock", "logs/HEAD.lock", "logs/refs/heads/main.lock"),
 )
 
 

@@ -12,8 +12,8 @@ __all__ = ["clear"]
 
 #: Where locks lie in a repository.
 LOCKS = (
-    *("*.lock", "gc.pid", "packed-refs.new", "refs/**/*.lock", "objects/*.lock", "objects/pack/*.lock"),
-    *("objects/info/*.lock", "objects/info/commit-graphs/*.lock"),
+    *("*.lock", "gc.pid", "packed-refs.new", "refs/**/*.lock", "logs/**/*.lock", "objects/*.lock"),
+    *("objects/pack/*.lock", "objects/info/*.lock", "objects/info/commit-graphs/*.lock"),
 )
 PROC = Path("/proc")
 #: Seconds between two looks at a lock.
