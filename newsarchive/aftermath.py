@@ -13,6 +13,7 @@ from newsarchive.archival import OF_KIND, Outcome, Status, worst
 from newsarchive.health import ArchiveHealth, Problem, Thresholds, Verdict, archive_health
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked
+from newsarchive.publication import Publication
 
 __all__ = ["Aftermath", "aftermath", "tell_all"]
 
@@ -37,11 +38,22 @@ class Aftermath:
 
 
 def aftermath(
-    archive: Path, outcomes: Sequence[Outcome], settings: Any, channels: Sequence[Channel], now: datetime
+    archive: Path,
+    outcomes: Sequence[Outcome],
+    settings: Any,
+    channels: Sequence[Channel],
+    now: datetime,
+    published: Publication | None = None,
 ) -> Aftermath:
-    """Look whether an archive is well after runs, and tell people what has changed."""
+    """Look whether an archive is well after runs, and tell people what has changed.
+
+    ``published`` is what came of publishing posts, if that was asked for.
+    """
     after = Aftermath()
     verdicts = [verdict for outcome in outcomes for verdict in judged(outcome)]
+    if published and not published.busy:
+        kept = Problem("", "publication", "", f"posts are not published: {published.problem}")
+        verdicts.append(Verdict(kept.key, kept if published.problem else None))
     try:
         health = examined(archive, [outcome.publisher for outcome in outcomes], settings, now)
         verdicts = merged([*health.all_verdicts, *verdicts])

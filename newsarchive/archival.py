@@ -74,6 +74,7 @@ OF_KIND = {
     "disk": Status.STORAGE,
     "late": Status.LATE,
     "gap": Status.GAP,
+    "publication": Status.PUBLICATION,
 }
 #: Reasons that say that a publisher's pages are not what its spider knows.
 DRIFTED = ("drift", "unknown-layout", "body-lost")

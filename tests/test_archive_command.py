@@ -161,10 +161,13 @@ def test_posts_are_published_and_what_keeps_them_from_it_is_the_status(server: S
     assert (status, report["status"], report["git"]["pushed"]) == (Status.PUBLICATION, Status.PUBLICATION, False)
     assert "has no remote origin: git remote add origin ADDRESS" in report["git"]["problem"]
     assert "git: archive: 1 new post (" in told
+    (problem,) = (problem for problem in report["problems"] if problem["kind"] == "publication")
+    assert problem["text"].startswith("posts are not published: ")
     subprocess.run(["git", "remote", "add", "origin", remote], cwd=tmp_path / "archive", check=True)
     status, told, report = archive(server, tmp_path, "cna", "--git", "--push")
     assert (status, report["git"]["commit"], report["git"]["pushed"]) == (Status.WELL, None, True), told
     assert f"git: pushed to {remote}" in told
+    assert not [problem for problem in report["problems"] if problem["kind"] == "publication"]
     listed = subprocess.run(
         ["git", "ls-tree", "-r", "--name-only", "main"], cwd=remote, capture_output=True, text=True, check=True
     )

@@ -83,10 +83,12 @@ class Command(ScrapyCommand):
             signal.signal(asked, lambda *_: archival.stop())
         names = list(dict.fromkeys(args or known))
         outcomes = archival.outcomes(names)
-        after = aftermath(archive, outcomes, self.settings, reached, datetime.now(UTC))
         # Who is asked to stop has no time for a network.
         published = publish(archive, options, pushing=opts.push and not archival.stopped) if opts.git else None
-        statuses = [after.status, published_status(published), *(outcome.status for outcome in outcomes)]
+        after = aftermath(archive, outcomes, self.settings, reached, datetime.now(UTC), published)
+        # That another run publishes is no problem that anybody is told of.
+        busy = [Status.RUNNING] if published and published.busy else []
+        statuses = [after.status, *busy, *(outcome.status for outcome in outcomes)]
         self.exitcode = int(worst(statuses))
         skipped = [name for name in names if name not in {outcome.publisher for outcome in outcomes}]
         self.report(archival, outcomes, skipped, after, published, opts.report)
@@ -142,13 +144,6 @@ class Command(ScrapyCommand):
             sys.stdout.buffer.write(content)
         elif file:
             replace_file(Path(file), content)
-
-
-def published_status(published: Publication | None) -> Status:
-    """Return what publishing adds to the status of the runs."""
-    if published and published.busy:
-        return Status.RUNNING
-    return Status.PUBLICATION if published and published.problem else Status.WELL
 
 
 def _seconds(text: str) -> float:
