@@ -292,7 +292,9 @@ def test_a_repository_that_git_cannot_read(archive: Archive) -> None:
 
 
 def test_nothing_was_archived_yet(tmp_path: Path) -> None:
-    assert "is not there: nothing was archived yet" in publish(tmp_path / "none", NOW).problem
+    done = publish(tmp_path / "none", NOW)
+    assert (done.problem, done.notes) == ("", [f"{tmp_path / 'none'} is not there: nothing was archived yet"])
+    assert not (tmp_path / "none").exists()
 
 
 def test_without_git(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

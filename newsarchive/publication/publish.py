@@ -69,6 +69,9 @@ def publish(archive: Path, options: Options, *, pushing: bool = False) -> Public
     the next.
     """
     done, began = Publication(), monotonic()
+    if not archive.is_dir():
+        done.notes.append(f"{archive} is not there: nothing was archived yet")
+        return done
     try:
         repository, made = find(archive, options)
         done.notes += made

@@ -107,8 +107,6 @@ def find(archive: Path, options: Options) -> tuple[Repository, list[str]]:
     Raises NotPublished if it is not plain which one it is.
     """
     archive = archive.resolve()
-    if not archive.is_dir():
-        raise NotPublished(f"{archive} is not there: nothing was archived yet")
     notes = []
     git = Git(archive, options)
     # A git that is asked for nothing else says whether there is one.
