@@ -172,7 +172,7 @@ def test_a_run_that_left_no_account_is_told_until_another_has_ended(folder: Path
 
 
 def test_every_kind_of_problem_has_a_status_and_a_test() -> None:
-    assert set(OF_KIND) == {*HARMS, "late", "silent", "disk", "crash"}
+    assert set(OF_KIND) == {*HARMS, "late", "silent", "disk", "crash", "publication"}
     assert all(OF_KIND[kind] in MEANS for kind in OF_KIND)
 
 
