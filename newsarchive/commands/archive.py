@@ -20,6 +20,7 @@ from newsarchive.alerts import channels
 from newsarchive.archival import MEANS, Archival, Outcome, Status, worst
 from newsarchive.backfill import stretch
 from newsarchive.files import replace_file
+from newsarchive.printable import printable
 from newsarchive.publication import NotPublished, Options, Publication, publish
 from newsarchive.publishers import publishers
 
@@ -124,7 +125,7 @@ class Command(ScrapyCommand):
             table.add_column(name, no_wrap=True)
         for outcome in outcomes:
             for line in outcome.said:
-                console.print(line, markup=False, highlight=False)
+                console.print(printable(line), markup=False, highlight=False)
             table.add_row(*outcome.row, MEANS[outcome.status])
         console.print(table)
         for name in skipped:

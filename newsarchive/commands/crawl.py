@@ -14,6 +14,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.index import IndexUnusable
 from newsarchive.ledger import Ledger
 from newsarchive.lock import Locked, hold
+from newsarchive.printable import printable
 from newsarchive.publishers import publishers
 from newsarchive.recover import WrongClock, recover, refuse_wrong_clock
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY
@@ -72,7 +73,7 @@ class Command(CrawlCommand):
             print(f"{publisher}: {ledger.done} is complete")
         for failure in ledger.failures:
             self.exitcode = 1
-            print(f"{publisher}: {failure}")
+            print(printable(f"{publisher}: {failure}"))
 
     def publisher(self, spider: type[Spider], opts: argparse.Namespace) -> str:
         """Return the publisher whose archive the run writes to; raise UsageError if its arguments make no sense."""
@@ -92,11 +93,11 @@ class Command(CrawlCommand):
             held.enter_context(hold(lock_file(archive, publisher)))
             refuse_wrong_clock(archive, publisher)
             for told in recover(self.settings, publisher):
-                print(f"{publisher}: {told}", flush=True)
+                print(printable(f"{publisher}: {told}"), flush=True)
         except Locked as error:
-            print(f"{publisher}: another run is under way: {error}")
+            print(printable(f"{publisher}: another run is under way: {error}"))
             self.exitcode = ALREADY_RUNNING
         except (OSError, sqlite3.Error, IndexUnusable, WrongClock) as error:
-            print(f"{publisher}: the archive cannot be written: {error}")
+            print(printable(f"{publisher}: the archive cannot be written: {error}"))
             self.exitcode = 1
         return not self.exitcode

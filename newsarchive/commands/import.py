@@ -10,6 +10,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.importing import Importer, NotThere, files, size
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked
+from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.recover import WrongClock
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY
@@ -65,14 +66,15 @@ class Command(ScrapyCommand):
             except NotThere as error:
                 raise UsageError(str(error), print_help=False) from error
             except Locked as error:
-                print(f"another run is under way: {error}")
+                print(printable(f"another run is under way: {error}"))
                 self.exitcode = ALREADY_RUNNING
             except (OSError, sqlite3.Error, IndexUnusable, WrongClock) as error:
-                print(f"the archive cannot be written: {error}; what was stored is safe, and the same command goes on")
+                told = "what was stored is safe, and the same command goes on"
+                print(printable(f"the archive cannot be written: {error}; {told}"))
                 self.exitcode = 1
             else:
                 for line in [*importer.mended, *importer.report.lines()]:
-                    print(line)
+                    print(printable(line))
                 # A name that was mistyped must not pass for an archive without posts.
                 unmet = sorted(set(opts.only) - set(importer.report.publishers))
                 for name in unmet:

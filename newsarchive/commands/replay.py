@@ -16,6 +16,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.fixture_replay import FixtureReplay, fixture_folders
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked, hold
+from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.publishers import publishers
 from newsarchive.recover import closing, settling
@@ -84,10 +85,10 @@ class Command(ScrapyCommand):
                 else:
                     self.replay_fixtures(args or ["fixtures"])
             except Locked as error:
-                print(f"another run is under way: {error}")
+                print(printable(f"another run is under way: {error}"))
                 self.exitcode = ALREADY_RUNNING
             except (OSError, sqlite3.Error, IndexUnusable) as error:
-                print(f"the archive cannot be written: {error}")
+                print(printable(f"the archive cannot be written: {error}"))
                 self.exitcode = 1
 
     # Captures.
@@ -123,17 +124,17 @@ class Command(ScrapyCommand):
             endings = ", ".join(f"{count} {ending}" for ending, count in kept.items())
             print(f"{name}: {sum(kept.values())} articles ({endings}), {sum(reasons.values())} refused")
             for reason, count in sorted(reasons.items()):
-                print(f"{count:6}  {reason}")
+                print(printable(f"{count:6}  {reason}"))
         for why, count in sorted(outcome.left_out.items()):
-            print(f"{count:6}  left out: {why}")
+            print(printable(f"{count:6}  left out: {why}"))
         for name, line in told:
-            print(f"{name}: {line}")
+            print(printable(f"{name}: {line}"))
         for damage in outcome.damage[:SHOWN]:
-            print(f"DAMAGED {damage.file}: offset {damage.offset}: {damage.problem}")
+            print(printable(f"DAMAGED {damage.file}: offset {damage.offset}: {damage.problem}"))
         if len(outcome.damage) > SHOWN:
             print(f"DAMAGED {len(outcome.damage) - SHOWN} more")
         for line in broken:
-            print(f"FAILED {line}")
+            print(printable(f"FAILED {line}"))
         self.exitcode = 1 if outcome.damage or broken else 0
 
     # Fixtures.
@@ -155,7 +156,7 @@ class Command(ScrapyCommand):
         """Print one line a publisher, what was refused and why, and what went wrong."""
         for replay in replays:
             for post in sorted(replay.posts):
-                print(f"  {post}")
+                print(printable(f"  {post}"))
             print(replay.summary())
         reasons: Counter[str] = Counter()
         for replay in replays:
@@ -163,9 +164,9 @@ class Command(ScrapyCommand):
         wrong = [line for replay in replays for line in replay.failures()]
         print("\nrefused:" if wrong else "\nrefused, as the fixtures expect:")
         for name, count in sorted(reasons.items()):
-            print(f"{count:6}  {name}")
+            print(printable(f"{count:6}  {name}"))
         for line in wrong:
-            print(f"FAILED {line}")
+            print(printable(f"FAILED {line}"))
         print(f"\nposts in {self.archive}/_posts" if not wrong else f"\n{len(wrong)} failures")
         self.exitcode = 1 if wrong else 0
 

@@ -10,6 +10,7 @@ from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 
 from newsarchive.lock import Locked, hold
+from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.repair import NotMended, Repair
 from newsarchive.run import ALREADY_RUNNING
@@ -72,7 +73,7 @@ class Command(ScrapyCommand):
         with self.progress(verification):
             for problem in verification.problems():
                 number += 1
-                print(f"WRONG {problem}", flush=True)
+                print(printable(f"WRONG {problem}"), flush=True)
         self.conclude(f"{verification.figures}: {_problems(number) if number else 'all well'}", number)
 
     def repair(self) -> None:
@@ -89,10 +90,10 @@ class Command(ScrapyCommand):
                 with Repair(self.settings, self.archive, lock) as repair:
                     self.mend(repair)
             except Locked as error:
-                print(f"another run is under way: {error}")
+                print(printable(f"another run is under way: {error}"))
                 self.exitcode = ALREADY_RUNNING
             except OSError as error:
-                print(f"the archive cannot be written: {error}")
+                print(printable(f"the archive cannot be written: {error}"))
 
     def mend(self, repair: Repair) -> None:
         """Look at everything, mend what is wrong, and look again if anything was mended."""
@@ -107,7 +108,7 @@ class Command(ScrapyCommand):
                     left += 1
                     if str(problem) not in told:
                         told.add(str(problem))
-                        print(f"WRONG {problem}", flush=True)
+                        print(printable(f"WRONG {problem}"), flush=True)
                     if repair.can(problem):
                         if problem.cure is Cure.REBUILD:
                             rebuild = problem
@@ -127,9 +128,9 @@ class Command(ScrapyCommand):
         try:
             for told in repair.mend(problem):
                 done = True
-                print(f"MENDED {told}", flush=True)
+                print(printable(f"MENDED {told}"), flush=True)
         except NotMended as error:
-            print(f"NOT MENDED {error}", flush=True)
+            print(printable(f"NOT MENDED {error}"), flush=True)
         return done
 
     def progress(self, verification: Verification) -> Progress:

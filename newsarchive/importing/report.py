@@ -8,17 +8,12 @@ from hashlib import blake2b
 
 from newsarchive.article import Refused
 from newsarchive.importing.candidate import Taken
+from newsarchive.printable import printable
 
-__all__ = ["Report", "printable"]
+__all__ = ["Report"]
 
 #: Files that are named; of all others, the number is told.
 SHOWN = 50
-
-
-def printable(text: str) -> str:
-    """Return text from outside as it can be shown on one line of a terminal."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 @dataclass
