@@ -1,6 +1,7 @@
-"""What a crawl is doing: a line that renews itself on a terminal, a plain line now and then anywhere else."""
+"""What a crawl is doing: a line that renews itself on a terminal, a line of the log now and then anywhere else."""
 
 import asyncio
+import logging
 import sys
 from time import monotonic
 from typing import Self, TextIO
@@ -17,7 +18,9 @@ from newsarchive.manners import Manners
 
 __all__ = ["LiveDisplay"]
 
-#: Seconds between two renewals on a terminal, and between two plain lines.
+logger = logging.getLogger(__name__)
+
+#: Seconds between two renewals on a terminal, and between two lines of the log.
 RENEWED, EVERY = 0.5, 60
 
 
@@ -27,6 +30,8 @@ class LiveDisplay:
     def __init__(self, crawler: Crawler, stream: TextIO | None = None) -> None:
         self.crawler = crawler
         self.stream = stream or sys.stderr
+        settings = crawler.settings
+        self.renews = self.stream.isatty() and settings["LIVE_DISPLAY"] != "lines" and not settings.getbool("LOG_JSON")
         self.started = monotonic()
         self.showing: asyncio.Task[None] | None = None
         #: Pages at the last look, and when that was.
@@ -35,7 +40,7 @@ class LiveDisplay:
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         """Return the display of a crawl."""
-        if not crawler.settings.getbool("LIVE_DISPLAY"):
+        if crawler.settings["LIVE_DISPLAY"] != "lines" and not crawler.settings.getbool("LIVE_DISPLAY"):
             raise NotConfigured
         display = cls(crawler)
         crawler.signals.connect(display.opened, signals.spider_opened)
@@ -56,10 +61,10 @@ class LiveDisplay:
 
     async def show(self) -> None:
         """Show how far the crawl is until it ends."""
-        if not self.stream.isatty():
+        if not self.renews:
             while True:
                 await asyncio.sleep(EVERY)
-                print(self.line(monotonic()), file=self.stream, flush=True)
+                logger.info("%s", self.line(monotonic()))
         with Live(console=Console(file=self.stream), transient=True, auto_refresh=False) as live:
             while True:
                 live.update(Text(self.line(monotonic()), overflow="ellipsis", no_wrap=True), refresh=True)

@@ -174,8 +174,12 @@ EXTENSIONS = {
     # The display says more.
     "scrapy.extensions.logstats.LogStats": None,
 }
-#: Whether a crawl says how far it is; `scrapy crawl` does.
+#: Whether a crawl says how far it is; `scrapy crawl` does. "lines" is for several that share a terminal.
 LIVE_DISPLAY = False
 LOG_FORMATTER = "newsarchive.log.LogFormatter"
+#: Whether each line of the log is a JSON object; otherwise it is for people.
+LOG_JSON = False
+# Scrapy's handler writes what came from outside as it is, and does not say of whose run.
+LOG_INSTALL_ROOT_HANDLER = False
 # What is refused or fails is said at WARNING and above; DEBUG names every request besides.
 LOG_LEVEL = "INFO"

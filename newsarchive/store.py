@@ -31,6 +31,7 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
 
+from newsarchive import log_lines
 from newsarchive.article import Article, Refused
 from newsarchive.capture import NO_RESPONSES, Capture, verdict
 from newsarchive.coverage import Span
@@ -155,7 +156,9 @@ class Store:
         self.publisher = crawler.spider.name
         self.archive = Path(crawler.settings["ARCHIVE_DIR"])
         self.started = datetime.now(UTC)
-        self.name = run_name(self.started)
+        # The log has named it since the command began.
+        self.name = crawler.settings["RUN_NAME"] or run_name(self.started)
+        log_lines.begin(self.publisher, self.name)
         self.last = self.started
         #: Seconds to gather what is committed together.
         self.pause = crawler.settings.getfloat("COMMIT_PAUSE")

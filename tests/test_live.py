@@ -60,12 +60,29 @@ def shown(display: LiveDisplay) -> None:
     asyncio.run(run())
 
 
-def test_plain_lines_where_there_is_no_terminal(display: LiveDisplay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_the_log_where_there_is_no_terminal(
+    display: LiveDisplay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(live, "EVERY", 0)
-    shown(display)
+    caplog.set_level("INFO")
+
+    async def run() -> None:
+        display.opened()
+        while not caplog.messages:
+            await asyncio.sleep(0)
+        await display.closed()
+
+    asyncio.run(run())
+    assert caplog.messages[0].startswith("x: 30 pages, 20 articles (9 stored, 0 revised, 11 unchanged)")
     assert isinstance(display.stream, StringIO)
-    lines = display.stream.getvalue().splitlines()
-    assert lines[0].startswith("x: 30 pages, 20 articles (9 stored, 0 revised, 11 unchanged)")
+    assert display.stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("settings", [{"LIVE_DISPLAY": "lines"}, {"LIVE_DISPLAY": True, "LOG_JSON": True}])
+def test_nothing_renews_itself_where_others_write_too(settings: dict[str, Any]) -> None:
+    crawler = get_crawler(Spider, settings)
+    assert not LiveDisplay(crawler, Terminal()).renews
+    assert LiveDisplay(get_crawler(Spider, {"LIVE_DISPLAY": True}), Terminal()).renews
 
 
 class Terminal(StringIO):
@@ -76,7 +93,7 @@ class Terminal(StringIO):
 def test_a_line_that_renews_itself_on_a_terminal(display: LiveDisplay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
-    display.stream = Terminal()
+    display.stream, display.renews = Terminal(), True
     shown(display)
     told = display.stream.getvalue()
     assert "x: 30 pages, 20 articles" in told

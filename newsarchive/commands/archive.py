@@ -99,6 +99,8 @@ class Command(ScrapyCommand):
         assert self.settings is not None
         words = [word for pair in opts.set for word in ("-s", pair)]
         words += ["-s", f"LOG_LEVEL={self.settings['LOG_LEVEL']}"]
+        if opts.jobs > 1:
+            words += ["-s", "LIVE_DISPLAY=lines"]
         if opts.max_articles:
             words += ["-s", f"CLOSESPIDER_ITEMCOUNT={opts.max_articles}"]
         for name in ("since", "until"):

@@ -4,6 +4,7 @@ import argparse
 import gc
 import sqlite3
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scrapy import Spider
@@ -14,12 +15,14 @@ from scrapy.exceptions import UsageError
 from newsarchive.index import IndexUnusable
 from newsarchive.ledger import Ledger
 from newsarchive.lock import Locked, hold
+from newsarchive.log_handler import install
+from newsarchive.log_lines import begin
 from newsarchive.printable import printable
 from newsarchive.publishers import publishers
 from newsarchive.recover import WrongClock, recover, refuse_wrong_clock
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY
 from newsarchive.spider import PublisherSpider
-from newsarchive.store import lock_file
+from newsarchive.store import lock_file, run_name
 
 
 class Command(CrawlCommand):
@@ -34,12 +37,16 @@ class Command(CrawlCommand):
         parser.add_argument("--bare", action="store_true", help="crawl feed: write posts without front matter")
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Say how far the crawl is, unless told otherwise."""
+        """Name the run, and say how far it is unless told otherwise."""
         super().process_options(args, opts)
         if opts.bare:
             opts.spargs["bare"] = "1"
         assert self.settings is not None
         self.settings.set("LIVE_DISPLAY", True, priority=COMMAND_PRIORITY)
+        run = run_name(datetime.now(UTC))
+        self.settings.set("RUN_NAME", run, priority=COMMAND_PRIORITY)
+        begin(opts.spargs.get("publisher") or " ".join(args), run)
+        install(self.settings)
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
         """Keep the crawler: its account is looked at after the run."""

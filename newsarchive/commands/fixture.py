@@ -15,6 +15,7 @@ from newsarchive.article import Refused
 from newsarchive.extract import canonical, tree
 from newsarchive.fixture import Fixture, fixture_saved, load
 from newsarchive.fixture_replay import SHOWN, FixtureReplay
+from newsarchive.log_handler import install
 from newsarchive.own_text import own_address, own_text
 from newsarchive.publishers import publishers
 from newsarchive.run import COMMAND_PRIORITY
@@ -48,6 +49,7 @@ class Command(ScrapyCommand):
         super().process_options(args, opts)
         assert self.settings is not None
         self.settings.set("LOG_LEVEL", "ERROR", priority=COMMAND_PRIORITY)
+        install(self.settings)
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Save what is named, then write expectations."""

@@ -10,6 +10,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.importing import Importer, NotThere, files, size
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked
+from newsarchive.log_handler import install
 from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.recover import WrongClock
@@ -47,6 +48,7 @@ class Command(ScrapyCommand):
         super().process_options(args, opts)
         assert self.settings is not None
         self.settings.set("LOG_LEVEL", "ERROR", priority=COMMAND_PRIORITY)
+        install(self.settings)
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Take over what lies below the paths."""

@@ -16,6 +16,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.fixture_replay import FixtureReplay, fixture_folders
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked, hold
+from newsarchive.log_handler import install
 from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.publishers import publishers
@@ -63,6 +64,7 @@ class Command(ScrapyCommand):
         super().process_options(args, opts)
         assert self.settings is not None
         self.settings.set("LOG_LEVEL", "ERROR", priority=COMMAND_PRIORITY)
+        install(self.settings)
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Replay what lies below the paths."""
