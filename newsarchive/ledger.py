@@ -12,7 +12,6 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version
 from itertools import count
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
+from newsarchive import __version__
 from newsarchive.article import Refused
 from newsarchive.coverage import Span, without
 from newsarchive.files import create_file
@@ -179,7 +179,7 @@ class Ledger:
             "publisher": self.store.publisher,
             "kind": self.crawler.settings.get("RUN_KIND", "crawl"),
             "purpose": self.purpose(),
-            "version": version("newsarchive"),
+            "version": __version__,
             "started": _iso(self.store.started),
             "ended": _iso(ended),
             "seconds": round((ended - self.store.started).total_seconds(), 3),

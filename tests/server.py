@@ -32,6 +32,7 @@ from twisted.internet import defer
 from twisted.internet.error import DNSLookupError
 
 from newsarchive.copies import Copies
+from newsarchive.ledger import Ledger
 from newsarchive.listing import Listing
 from newsarchive.run import article_ended, listing_ended
 from newsarchive.wayback import Copy
@@ -229,6 +230,13 @@ class BrokenSpider(LocalSpider):
 
     def parse(self, response: Response, **kwargs: Any) -> Any:
         raise RuntimeError("the spider is broken")
+
+
+class BrokenLedger(Ledger):
+    """Breaks on the account."""
+
+    def account(self, stats: dict[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("the account is broken")
 
 
 @dataclass

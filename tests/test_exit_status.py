@@ -1,5 +1,6 @@
 """``scrapy crawl`` exits with 0 only if all is well, and says what is not."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from server import ROOT, Server, article_url, cna_page, crawl, reply, serving
 
 from newsarchive.run import failures
+from newsarchive.settings import EXTENSIONS
 
 LISTING = "http://www.cna.com.tw/sitemap.xml"
 ARTICLE = article_url("202401150001")
@@ -51,6 +53,13 @@ def test_a_layout_that_is_not_known(server: Server, tmp_path: Path) -> None:
     server.answer(ARTICLE, reply("<html><title>河岸新步道</title><p>文</p></html>"))
     run = crawl(server, tmp_path, listings=(LISTING,))
     assert (run.status, run.stdout) == (1, "cna: 1 × article/refused/unknown-layout\n")
+
+
+def test_an_account_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
+    extensions = {**EXTENSIONS, "newsarchive.ledger.Ledger": None, "server.BrokenLedger": 200}
+    run = crawl(server, tmp_path, listings=(LISTING,), EXTENSIONS=json.dumps(extensions))
+    assert (run.status, run.stdout) == (1, "cna: its account could not be made; the log above says why\n")
+    assert "RuntimeError: the account is broken" in run.log
 
 
 def test_every_request_failed(server: Server, tmp_path: Path) -> None:

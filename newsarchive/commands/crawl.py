@@ -72,6 +72,9 @@ class Command(CrawlCommand):
             return
         ledger = self.crawler.get_extension(Ledger)
         assert ledger is not None
+        if not ledger.told:
+            self.exitcode = 1
+            print(f"{publisher}: its account could not be made; the log above says why")
         for span in ledger.filled:
             print(f"{publisher}: {span} is covered now")
         for span in ledger.gaps:

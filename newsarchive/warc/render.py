@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha1
 from http import HTTPStatus
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from io import BytesIO
 from typing import Any, Literal
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from isal import isal_zlib
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from newsarchive import __version__
 from newsarchive.warc.digest import payload_digest, spelled
 from newsarchive.warc.message import AS_SERVED, ORIGINAL, RENAMED
 from newsarchive.warc.stream import SOFTWARE
@@ -103,7 +104,7 @@ def information(fields: dict[str, str], about: Mapping[str, str]) -> bytes:
     """Return the gzip member of a ``warcinfo`` record: what software wrote a file, and what is said about it."""
     # What damage is measured by comes first; see own_id in stream.
     said = {
-        "software": f"{SOFTWARE}{own_version()} warcio/{version('warcio')}",
+        "software": f"{SOFTWARE}{__version__} warcio/{version('warcio')}",
         "format": "WARC File Format 1.1",
         "conformsTo": "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
         **{name: value for name, value in about.items() if name != "software"},
@@ -189,14 +190,6 @@ def whole_milliseconds(time: datetime) -> datetime:
 def new_id() -> str:
     """Return an id that no other record has."""
     return f"<urn:uuid:{uuid4()}>"
-
-
-def own_version() -> str:
-    """Return the version of this software."""
-    try:
-        return version("newsarchive")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 NOTHING = payload_digest(b"")
