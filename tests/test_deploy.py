@@ -9,11 +9,13 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from places import CHECKOUT
@@ -229,22 +231,29 @@ def test_the_service_of_the_schedule_runs_a_job(tmp_path: Path) -> None:
     assert list(state.glob("archive/_posts/cna/2024/*.md"))
 
 
-def test_the_service_of_the_schedule_ends_when_it_is_asked_to(tmp_path: Path) -> None:
-    command, program, _ = schedule_command(tmp_path)
-    with (
-        serving() as server,
-        subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {command}"],
-            cwd=program,
-            env=environment(server),
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as scheduler,
-    ):
-        assert scheduler.stdout
-        assert "1 jobs" in scheduler.stdout.readline()
-        scheduler.send_signal(signal.SIGTERM)
-        assert scheduler.wait(timeout=60) == 0
+def test_the_schedule_has_its_runs_end_what_they_have_begun(tmp_path: Path) -> None:
+    command, program, state = schedule_command(tmp_path)
+    go_on = Event()
+
+    def slow(connection: socket.socket) -> None:
+        go_on.wait(60)
+        connection.sendall(reply(cna_page("202401150001")))
+
+    with serving() as server:
+        answering(server)
+        server.answer(PAGE, slow)
+        called = ["/bin/sh", "-c", f"exec {command} --once"]
+        with subprocess.Popen(called, cwd=program, env=environment(server), text=True) as scheduler:
+            wait_for(lambda: PAGE in server.asked, scheduler, 60)
+            # As systemd does it: only the scheduler is asked.
+            scheduler.send_signal(signal.SIGTERM)
+            logs = state / "archive/schedule"
+            wait_for(lambda: any("Received SIGTERM" in log.read_text() for log in logs.glob("*.log")), scheduler, 60)
+            go_on.set()
+            scheduler.wait(timeout=60)
+    (account,) = state.glob("archive/runs/*.json")
+    assert json.loads(account.read_bytes())["finish"] == "shutdown"
+    assert list(state.glob("archive/_posts/cna/2024/*.md"))
 
 
 def test_systemd_finds_the_units_right_and_tight(tmp_path: Path) -> None:

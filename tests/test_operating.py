@@ -1,0 +1,56 @@
+"""What ``docs/operating.md`` tells operators to do can be done: files, commands, options and settings are there."""
+
+import re
+import subprocess
+import sys
+from functools import lru_cache
+
+import pytest
+from places import CHECKOUT
+from scrapy.settings import default_settings
+
+from newsarchive import settings
+
+TEXT = (CHECKOUT / "docs/operating.md").read_text()
+#: Lines that are to be typed, with what goes on in the next line.
+TYPED = re.findall(r"^    \$ (.+)$", TEXT.replace("\\\n", " "), re.MULTILINE)
+#: What is said of Scrapy's commands, typed or between backticks.
+CALLS = re.findall(r"\bscrapy ([a-z]+)((?: [^`|&\n]+)?)", "\n".join([*TYPED, *re.findall(r"`(scrapy [^`]+)`", TEXT)]))
+
+
+@lru_cache
+def told(command: str) -> str:
+    """Return what a command says of itself."""
+    called = [sys.executable, "-m", "scrapy", command, "-h"]
+    done = subprocess.run(called, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""
+
+
+@pytest.mark.parametrize("command", sorted({name for name, _ in CALLS}))
+def test_commands_and_their_options_are_there(command: str) -> None:
+    if not (CHECKOUT / f"newsarchive/commands/{command}.py").exists():
+        assert command == "schedule", "the command is not there"
+        pytest.skip("there is no scrapy schedule")
+    options = {option for name, words in CALLS if name == command for option in re.findall(r" (--[a-z-]+)", words)}
+    assert not {option for option in options if f"{option} " not in told(command).replace(",", " ").replace("\n", " ")}
+
+
+def test_files_are_there() -> None:
+    named = set(re.findall(r"\bdeploy/[\w./-]*[\w*]|\bnewsarchive/\w+\.py|\bdocs/\w+\.md", TEXT))
+    assert len(named) > 10
+    missing = {name for name in named if not list(CHECKOUT.glob(name))}
+    if not (CHECKOUT / "newsarchive/commands/schedule.py").exists():
+        missing.discard("deploy/schedule.toml")
+    assert not missing
+
+
+def test_settings_are_there() -> None:
+    named = set(re.findall(r"-s ([A-Z][A-Z_]+)=", TEXT)) | set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", TEXT))
+    assert {"LOG_JSON", "LOG_FILE", "LOG_LEVEL", "USER_AGENT"} <= named
+    assert not {name for name in named if not hasattr(settings, name) and not hasattr(default_settings, name)}
+
+
+def test_all_that_is_there_to_deploy_is_told() -> None:
+    tracked = subprocess.run(["git", "ls-files", "deploy"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    folders = {name.rpartition("/")[0] for name in tracked.stdout.split()}
+    assert {folder for folder in folders if f"{folder}/" not in TEXT and folder not in TEXT} == set()
