@@ -18,10 +18,11 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from places import CHECKOUT
+from places import CHECKOUT, PUBLISHERS
 from server import Server, article_url, cna_page, reply, serving
 
 DEPLOY = CHECKOUT / "deploy"
+UNITS = sorted([*(DEPLOY / "systemd").iterdir(), DEPLOY / "scrapyd/scrapyd.service"])
 LISTING = "http://www.cna.com.tw/listing.xml"
 PAGE = article_url("202401150001")
 #: What the files expect, and what is there in its place.
@@ -54,6 +55,7 @@ def placed(text: str, program: Path, state: Path) -> str:
         "/opt/newsarchive": str(program),
         "/var/lib/newsarchive": str(state),
         "/etc/newsarchive": str(state.parent),
+        "/opt/scrapyd": str(state.parent / "scrapyd"),
         "newsarchive newsarchive\n": f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}\n",
     }
     for theirs, ours in mine.items():
@@ -98,9 +100,10 @@ def answering(server: Server) -> None:
     server.answer(PAGE, reply(cna_page("202401150001")))
 
 
-def cron_line() -> tuple[str, str, str]:
-    """Return times, user and command of the line for cron."""
-    (line,) = (line for line in (DEPLOY / "cron/newsarchive").read_text().splitlines() if not line.startswith("#"))
+def cron_line(file: str = "cron/newsarchive") -> tuple[str, str, str]:
+    """Return times, user and command of a line for cron; it holds no percent sign, which ends a line."""
+    (line,) = (line for line in (DEPLOY / file).read_text().splitlines() if not line.startswith("#"))
+    assert "%" not in line
     found = re.fullmatch(r"((?:\S+ ){5})(\w+) (.+)", line)
     assert found
     return found[1], found[2], found[3]
@@ -110,8 +113,6 @@ def test_the_line_for_cron_runs_a_job_and_not_two_at_a_time(tmp_path: Path) -> N
     program, state = installed(tmp_path)
     times, user, command = cron_line()
     assert (times, user) == ("17 * * * * ", "newsarchive")
-    # Cron takes a percent sign for the end of the line.
-    assert "%" not in command
     command = placed(command, program, state)
     with serving() as server:
         answering(server)
@@ -126,6 +127,21 @@ def test_the_line_for_cron_runs_a_job_and_not_two_at_a_time(tmp_path: Path) -> N
     assert json.loads((state / "last.json").read_text())["status"] == 0
     assert list(state.glob("archive/_posts/cna/2024/*.md"))
     assert "cna " in (state / "archive.log").read_text()
+
+
+def test_the_line_for_cron_asks_scrapyd_for_every_publisher(tmp_path: Path) -> None:
+    program_of("curl")
+    program, state = installed(tmp_path)
+    times, user, command = cron_line("scrapyd/cron")
+    assert (times, user) == ("17 * * * * ", "newsarchive")
+    assert re.findall(r" in ([a-z ]+);", command) == [" ".join(PUBLISHERS)]
+    with serving() as server:
+        server.answer("/schedule.json", reply('{"status": "ok"}'))
+        command = placed(command, program, state).replace("http://127.0.0.1:6800", server.url)
+        told = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        done = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, env=told, timeout=60, check=False)
+        assert (done.returncode, server.asked) == (0, ["/schedule.json"] * len(PUBLISHERS))
+    assert (state / "archive.log").read_text() == ""
 
 
 #: Cron has its places: they are made others for it alone, in a view of the files that ends with it.
@@ -259,8 +275,10 @@ def test_the_schedule_has_its_runs_end_what_they_have_begun(tmp_path: Path) -> N
 def test_systemd_finds_the_units_right_and_tight(tmp_path: Path) -> None:
     program_of("systemd-analyze")
     program, state = installed(tmp_path)
+    shutil.copytree(program / ".venv/bin", tmp_path / "scrapyd/bin")
+    (tmp_path / "scrapyd/bin/scrapy").rename(tmp_path / "scrapyd/bin/scrapyd")
     units = []
-    for file in sorted((DEPLOY / "systemd").iterdir()):
+    for file in UNITS:
         unit = tmp_path / file.name
         unit.write_text(placed(file.read_text(), program, state))
         units.append(unit)
@@ -270,7 +288,7 @@ def test_systemd_finds_the_units_right_and_tight(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     # Tenths of the level of exposure: 100 is everything.
     services = [unit for unit in units if unit.suffix == ".service"]
-    assert len(services) == 2
+    assert len(services) == 3
     for service in services:
         tight = ["systemd-analyze", "security", "--offline=true", "--threshold=13", service]
         done = subprocess.run(tight, capture_output=True, text=True, check=False)
@@ -278,11 +296,11 @@ def test_systemd_finds_the_units_right_and_tight(tmp_path: Path) -> None:
 
 
 def test_services_have_bounds_and_are_equally_tight() -> None:
-    units = {file.name: file.read_text() for file in (DEPLOY / "systemd").iterdir()}
+    units = {file.name: file.read_text() for file in UNITS}
     services = [text for name, text in units.items() if name.endswith(".service")]
     assert len({text.partition("\n# Nothing but the archive")[2] for text in services}) == 1
     for text in services:
-        for line in ("NoNewPrivileges=true", "ProtectSystem=strict", "KillMode=mixed", "CPUQuota=100%"):
+        for line in ("NoNewPrivileges=true", "ProtectSystem=strict", "CPUQuota=100%", "TimeoutStopSec=5min"):
             assert f"\n{line}\n" in text
         assert re.search(r"^MemoryMax=\dG$", text, re.MULTILINE)
     assert {"Persistent=true", "RandomizedDelaySec=30min"} <= set(units["newsarchive.timer"].splitlines())
