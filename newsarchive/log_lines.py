@@ -24,15 +24,10 @@ RESET = "\x1b[0m"
 
 @dataclass(frozen=True)
 class Run:
-    """Whose run a line is about; ``name`` is that of its captures and its account."""
+    """Whose run a line is about; with its mark end the names of its captures and in its account."""
 
     publisher: str = ""
-    name: str = ""
-
-    @property
-    def mark(self) -> str:
-        """Return the part of the name that is nobody else's."""
-        return self.name.rpartition("-")[2]
+    mark: str = ""
 
 
 #: The runs of this process, by publisher: one, unless it replays several.
@@ -40,8 +35,8 @@ _runs: dict[str, Run] = {}
 
 
 def begin(publisher: str, run: str) -> None:
-    """Note that what is logged from now on is about a run of a publisher."""
-    _runs[publisher] = Run(publisher, run)
+    """Note that what is logged from now on is about a run of a publisher, by its name or its mark."""
+    _runs[publisher] = Run(publisher, run.rpartition("-")[2])
 
 
 def run_of(record: logging.LogRecord) -> Run:
@@ -80,7 +75,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname,
             "logger": printable(record.name),
             "publisher": printable(run.publisher) or None,
-            "run": run.name or None,
+            "run": run.mark or None,
             "message": "\n".join(_message(record)),
         }
         if trace := list(_traceback(record)):

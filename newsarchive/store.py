@@ -44,7 +44,10 @@ from newsarchive.revision import fingerprint
 from newsarchive.run import article_ended, capture_ended
 from newsarchive.warc import CaptureWriter, payload_digest
 
-__all__ = ["AGAIN", "CaptureMiddleware", "Store", "entry_of", "index_file", "keep", "lock_file", "run_name", "run_row"]
+__all__ = [
+    *("AGAIN", "CaptureMiddleware", "Store", "entry_of", "index_file", "keep", "lock_file"),
+    *("run_mark", "run_name", "run_row"),
+]
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +80,14 @@ def lock_file(archive: Path, publisher: str) -> Path:
     return archive / "captures" / publisher / ".lock"
 
 
-def run_name(started: datetime) -> str:
-    """Return a name for a run that sorts by its time and is nobody else's."""
-    return f"{started:%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+def run_mark() -> str:
+    """Return eight hexadecimal digits by which a run is known."""
+    return token_hex(4)
+
+
+def run_name(started: datetime, mark: str | None = None) -> str:
+    """Return a name for a run that sorts by its time and is nobody else's: its mark is its end."""
+    return f"{started:%Y%m%dT%H%M%SZ}-{mark or run_mark()}"
 
 
 def entry_of(capture: Capture, article: Article) -> Entry:
@@ -156,8 +164,8 @@ class Store:
         self.publisher = crawler.spider.name
         self.archive = Path(crawler.settings["ARCHIVE_DIR"])
         self.started = datetime.now(UTC)
-        # The log has named it since the command began.
-        self.name = crawler.settings["RUN_NAME"] or run_name(self.started)
+        # The log has its mark since the command began.
+        self.name = run_name(self.started, crawler.settings["RUN_MARK"])
         log_lines.begin(self.publisher, self.name)
         self.last = self.started
         #: Seconds to gather what is committed together.

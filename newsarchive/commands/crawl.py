@@ -4,7 +4,6 @@ import argparse
 import gc
 import sqlite3
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 from scrapy import Spider
@@ -22,7 +21,7 @@ from newsarchive.publishers import publishers
 from newsarchive.recover import WrongClock, recover, refuse_wrong_clock
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY
 from newsarchive.spider import PublisherSpider
-from newsarchive.store import lock_file, run_name
+from newsarchive.store import lock_file, run_mark
 
 
 class Command(CrawlCommand):
@@ -43,9 +42,9 @@ class Command(CrawlCommand):
             opts.spargs["bare"] = "1"
         assert self.settings is not None
         self.settings.set("LIVE_DISPLAY", True, priority=COMMAND_PRIORITY)
-        run = run_name(datetime.now(UTC))
-        self.settings.set("RUN_NAME", run, priority=COMMAND_PRIORITY)
-        begin(opts.spargs.get("publisher") or " ".join(args), run)
+        mark = run_mark()
+        self.settings.set("RUN_MARK", mark, priority=COMMAND_PRIORITY)
+        begin(opts.spargs.get("publisher") or " ".join(args), mark)
         install(self.settings)
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
