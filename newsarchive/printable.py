@@ -8,9 +8,12 @@ import re
 
 __all__ = ["UNSAFE", "printable"]
 
-#: Control characters, ends of lines, what turns the direction of text, byte order marks, annotations within text, and
-#: halves of characters.
-UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
+#: Control characters, ends of lines, what turns the direction of text, byte order marks, annotations within text,
+#: halves of characters, and what is no character.
+UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff"
+    r"\ud800-\udfff]"
+)
 
 
 def printable(text: object) -> str:

@@ -1,23 +1,14 @@
 """Numbers, times and other people's words, as screen and page show them."""
 
-import re
 from datetime import datetime, timedelta
 
 from newsarchive.health import Rate
+from newsarchive.printable import printable as plain
 
 __all__ = ["count", "length", "moment", "percent", "plain", "size"]
 
-#: What would drive a terminal, end a line, or turn the order of what follows; and halves of characters.
-UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
-)
 #: From how many minutes on a length of time is told in hours, and in days.
 HOURS, DAYS = 120, 2880
-
-
-def plain(text: object) -> str:
-    r"""Return text on one line that a terminal, or a page, only shows: the rest is escaped, as ``\x1b``."""
-    return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
 
 
 def count(number: float, noun: str = "", plural: str = "") -> str:
