@@ -138,7 +138,7 @@ def noon(spec: Spec, days: int, publisher: str, name: str, change: Change) -> tu
 
 def is_about(problem: Problem, change: Change) -> bool:
     """Tell whether a problem names the layout, and the field or the reason, of a change."""
-    return change.layout in problem.text and problem.subject.split()[-1] in change.about
+    return change.layout in problem.text and problem.subject.rpartition(" ")[2] in change.about
 
 
 # Newsrooms.
