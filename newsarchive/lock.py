@@ -25,8 +25,10 @@ class Locked(RuntimeError):
 
 
 @contextmanager
-def hold(file: Path) -> Iterator[None]:
+def hold(file: Path, tries: int = TRIES) -> Iterator[None]:
     """Hold a lock while the block runs; raise Locked if another process holds it, OSError if it cannot be written.
+
+    It is asked for so many times, ten times a second.
 
     The file stays when the lock is gone: removing it would let two processes lock two files of one name.
     """
@@ -37,7 +39,7 @@ def hold(file: Path) -> Iterator[None]:
     make_folder(file.parent)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(tries)):
             try:
                 flock(descriptor, LOCK_EX | LOCK_NB)
                 break

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from channels import Web, mail_server, web_server
 
-from newsarchive.alerts import Channel, Memory, Undelivered, channels, open_since, tell
+from newsarchive.alerts import Channel, Memory, Undelivered, channels, open_since, tell, telling
 from newsarchive.alerts.memory import CALM, FORGOTTEN
 from newsarchive.health import Problem, Verdict
 from newsarchive.lock import Locked, hold
@@ -235,7 +235,8 @@ def test_a_memory_that_is_damaged_is_said_and_made_anew(
     assert open_since(tmp_path) == {DRIFT.key: NOON}
 
 
-def test_two_do_not_tell_at_a_time(tmp_path: Path, web: Web) -> None:
+def test_two_do_not_tell_at_a_time(tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "PATIENCE", 2)
     code = "import sys; from pathlib import Path; from newsarchive.lock import hold\n"
     code += "with hold(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(

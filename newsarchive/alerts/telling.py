@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 #: What is told where the run itself is read: on the screen, in a log.
 HERE = "here"
+#: Tenths of a second for which another process may tell people: mail servers take their time.
+PATIENCE = 600
 
 
 class Told:
@@ -37,10 +39,10 @@ class Told:
 def tell(archive: Path, verdicts: Iterable[Verdict], channels: Sequence[Channel], now: datetime) -> Told:
     """Tell every channel what has changed for it, in one message each, and return that.
 
-    Raises Locked if another process does so for longer than a moment, OSError if what was told cannot be kept.
+    Raises Locked if another process does so for longer than a minute, OSError if what was told cannot be kept.
     """
     told = Told()
-    with hold(archive / "alerts.lock"), _kept(archive) as memory:
+    with hold(archive / "alerts.lock", tries=PATIENCE), _kept(archive) as memory:
         memory.look(verdicts, now)
         here = memory.events(HERE, now)
         told.lines = [line for event in here for line in event.lines()]
