@@ -7,13 +7,14 @@ notes in the archive can be made again.
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from newsarchive.elsewhere import Absent, Away, away, file_system, redacted, told
-from newsarchive.files import make_folder, sync_folder
+from newsarchive.files import make_folder, sync_file, sync_folder
 
 __all__ = ["NotStored", "Place", "Stored"]
 
@@ -137,6 +138,13 @@ class Place:
                 self.fs.rm_file(self.path(draft))
             raise
 
+    def settle(self, name: str) -> None:
+        """Make sure that a file stays where it is after a power cut, as far as anybody can; raise NotStored."""
+        if self.local:
+            self._attempt(name, sync_file, Path(self.path(name)))
+            make_folder(Path(self.path(name)).parent)
+            self._attempt(name, sync_folder, Path(self.path(name)).parent)
+
     def note_digest(self, name: str, sha256: str) -> None:
         """Note the SHA-256 of a file beside it; raise NotStored."""
         noted, content = digest_name(name), f"{sha256}  {name.rpartition('/')[2]}\n".encode()
@@ -154,18 +162,23 @@ class Place:
         path = self.path(name)
         if self.local:
             make_folder(Path(path).parent)
-        elif self.renames:
+            with file.open("rb") as source, Path(path).open("wb") as out:
+                shutil.copyfileobj(source, out, CHUNK)
+                out.flush()
+                os.fsync(out.fileno())
+            return
+        if self.renames:
             self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         self.fs.put_file(str(file), path)
-        if self.local:
-            _sync(path)
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.path(name)
         draft = f"{path.rpartition('/')[0]}/.{path.rpartition('/')[2]}.tmp" if self.renames else path
-        self.fs.pipe_file(draft, content)
         if self.local:
-            _sync(draft)
+            Path(draft).write_bytes(content)
+            sync_file(Path(draft))
+        else:
+            self.fs.pipe_file(draft, content)
         if self.renames:
             self._named(draft, path)
 
@@ -183,14 +196,6 @@ class Place:
 def _stored(found: dict[str, Any]) -> Stored:
     """Return what a file system says of a file."""
     return int(found["size"] or 0), str(found.get("ETag") or found.get("etag") or "").strip('"')
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _forget(path: str) -> None:

@@ -99,6 +99,8 @@ class Pruning:
             self.place.store(file, name, about.size, about.sha256, self.advance)
         elif not self.place.holds(name, about.size, about.sha256, self.advance):
             raise NotMoved(f"another file has its name: {about.url} has another SHA-256")
+        # Whoever put it there may have been killed before that was safe.
+        self.place.settle(name)
         self.place.note_digest(name, about.sha256)
         stored = self.place.info(name)
         if stored is None or stored[0] != about.size:

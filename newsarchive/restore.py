@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from newsarchive.elsewhere import Absent
-from newsarchive.files import make_folder, streamed_file
+from newsarchive.files import make_folder, streamed_file, sync_file, sync_folder
 from newsarchive.lock import hold
 from newsarchive.moved import Moved, NoNote, closed_files, note_of, remove_note, write_note
 from newsarchive.place import Place
@@ -44,6 +44,9 @@ class Restoring:
                     out.write(chunk)
         if not _is(file, note):
             raise NotMoved(f"what is here is not what was moved to {note.url}: move it elsewhere, and restore again")
+        # Whoever put it here may have been killed before that was safe.
+        sync_file(file)
+        sync_folder(file.parent)
         with hold(lock_file(self.archive, file.parent.name)):
             remove_note(file)
         return note
