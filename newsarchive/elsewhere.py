@@ -42,7 +42,7 @@ PATIENCE = 60
 SCHEME = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 LOCAL = ("file", "local")
 #: What stands before the host of an address may be a password.
-USER = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
+USER = re.compile(r"(?<=://)[^\s@]*:\S*@")
 
 
 class Away(OSError):
@@ -76,6 +76,7 @@ def place_url(text: str) -> str:
             " and set it in fsspec's configuration (~/.config/fsspec/) or in the environment"
         )
     if "::" in text or "?" in text or "#" in text:
+        shown = re.split(r"[?#]|::", text)[0]
         raise Refusal(f"{shown}: name a folder alone; options belong in fsspec's configuration (~/.config/fsspec/)")
     return text.rstrip("/")
 

@@ -18,17 +18,21 @@ from pathlib import Path
 from newsarchive.files import sweep, sync_folder
 from newsarchive.index import Index, IndexUnusable
 from newsarchive.lock import hold
-from newsarchive.moved import Moved, closed_files, write_note
+from newsarchive.moved import Moved, closed_files, is_moved, write_note
 from newsarchive.place import Place
 from newsarchive.store import index_file, lock_file
 from newsarchive.verify import checked
 from newsarchive.warc import Damage
 
-__all__ = ["NotMoved", "Pruning", "examined", "moving", "prune_lock"]
+__all__ = ["NotMoved", "Pruning", "SamePlace", "examined", "moving", "prune_lock"]
 
 
 class NotMoved(Exception):
     """Says why a file stays where it is."""
+
+
+class SamePlace(Exception):
+    """Says that files would be moved to where they are."""
 
 
 def prune_lock(archive: Path, publisher: str) -> Path:
@@ -72,11 +76,11 @@ class Pruning:
         return not moment or datetime.fromisoformat(moment) < self.before
 
     def refuse_archive(self, publisher: str) -> None:
-        """Raise NotMoved if the place is the archive itself, whatever it is called; the caller holds ``prune_lock``."""
+        """Raise SamePlace if the place is the archive itself, by whatever name; the caller holds ``prune_lock``."""
         lock = prune_lock(self.archive, publisher)
         theirs = self.place.content(f"captures/{publisher}/{lock.name}")
         if theirs is not None and theirs == lock.read_bytes():
-            raise NotMoved(f"{self.place.url} is the archive itself: nothing would be left of what is moved there")
+            raise SamePlace(f"{self.place.url} is the archive itself: nothing would be left of what is moved there")
 
     def look(self, file: Path) -> Moved:
         """Return what is to be noted of a file, if it may be moved; raise NotMoved, Away, and OSError."""
@@ -91,8 +95,13 @@ class Pruning:
             raise NotMoved(f"another file has its name: {about.url} has {found[0]} bytes, and not {about.size}")
         return about
 
-    def move(self, file: Path) -> Moved:
-        """Move a file; return its note. Raises NotMoved, Away, Locked, and OSError; then it is still here."""
+    def move(self, file: Path) -> Moved | None:
+        """Move a file; return its note, None if another process has just moved it.
+
+        Raises NotMoved, Away, Locked, and OSError; then it is still here.
+        """
+        if is_moved(file):
+            return None
         before, name = file.stat(), self.name(file)
         about = self.look(file)
         if self.place.info(name) is None:

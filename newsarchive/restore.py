@@ -30,14 +30,17 @@ class Restoring:
         """Return the files of a publisher that have a note, also one that is none."""
         return [file for file in closed_files(self.archive / "captures" / publisher) if _noted(file)]
 
-    def bring_back(self, file: Path) -> Moved:
-        """Bring a file back, and remove its note, which is returned. Raises NotMoved, Away, Locked, and OSError."""
+    def bring_back(self, file: Path) -> Moved | None:
+        """Bring a file back, and remove its note, which is returned; None if another process has just done that.
+
+        Raises NotMoved, Away, Locked, and OSError.
+        """
         try:
             note = note_of(file)
         except NoNote as error:
             raise NotMoved(f"its note {error}: scrapy prune --adopt URL writes it again") from error
         if note is None:
-            raise NotMoved("it has no note any more")
+            return None
         if not file.exists():
             with streamed_file(file) as out:
                 for chunk in self.bytes(note):

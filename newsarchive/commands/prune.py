@@ -17,7 +17,7 @@ from newsarchive.lock import Locked
 from newsarchive.moved import MOVED, Moved, kept, size_of
 from newsarchive.place import Place
 from newsarchive.progress import Progress
-from newsarchive.prune import NotMoved, Pruning, moving
+from newsarchive.prune import NotMoved, Pruning, SamePlace, moving
 from newsarchive.restore import Adoption, Restoring
 from newsarchive.run import ALREADY_RUNNING
 from newsarchive.verify import amount, publishers_of
@@ -183,6 +183,8 @@ class Command(ScrapyCommand):
         except Locked as error:
             self.tell(f"{publisher}: another run is under way: {error}")
             self.exitcode = self.exitcode or ALREADY_RUNNING
+        except SamePlace as error:
+            raise Stopped(str(error)) from error
         return done
 
     def one(self, file: Path, act: Callable[[Path], Moved | None], word: str, done: Done) -> None:
