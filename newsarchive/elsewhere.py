@@ -9,6 +9,7 @@ nobody is kept waiting again for a minute.
 """
 
 import hashlib
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -68,7 +69,8 @@ def place_url(text: str) -> str:
     """
     match = SCHEME.match(text)
     if not match or match["protocol"].lower() in LOCAL:
-        return f"file://{Path(text[match.end() :] if match else text).absolute().resolve()}"
+        # A link is left as it is: it may lead to another disk one day.
+        return f"file://{os.path.normpath(Path(text[match.end() :] if match else text).absolute())}"
     shown = redacted(text)
     if shown != text:
         raise Refusal(
@@ -116,7 +118,9 @@ def away(url: str, error: BaseException) -> Away:
     if isinstance(error, Away):
         return error
     if not isinstance(error, FileNotFoundError):
-        _down[_root(url)] = monotonic(), told(error)
+        # A disk answers at once, and may fail for one file alone.
+        if not _root(url).startswith("file:"):
+            _down[_root(url)] = monotonic(), told(error)
         return Unreachable(told(error))
     folder = url.rpartition("/")[0]
     try:

@@ -18,12 +18,24 @@ import orjson
 
 from newsarchive.files import replace_file, sync_folder
 
-__all__ = ["MOVED", "Kept", "Moved", "NoNote", "closed_files", "is_moved", "kept", "note_of", "size_of", "write_note"]
+__all__ = [
+    "CLOSED",
+    "MOVED",
+    "Kept",
+    "Moved",
+    "NoNote",
+    "closed_files",
+    "is_moved",
+    "kept",
+    "note_of",
+    "size_of",
+    "write_note",
+]
 
 #: Follows the name of a file in that of its note.
 MOVED = ".moved"
 #: Names of closed WARC files.
-CLOSED = re.compile(r"[^.].*\.warc(\.gz)?")
+CLOSED = re.compile(r"[^./\x00-\x1f][^/\x00-\x1f]*\.warc\.gz")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -169,7 +169,8 @@ class Place:
             return
         if self.renames:
             self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self.fs.put_file(str(file), path)
+        # A gigabyte in flight is a gigabyte in memory.
+        self.fs.put_file(str(file), path, **({"max_concurrency": 2} if hasattr(self.fs, "max_concurrency") else {}))
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.path(name)

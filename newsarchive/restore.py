@@ -1,6 +1,7 @@
 """Capture files brought back into the archive from where they were moved, and notes made again from what lies there."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,13 +10,16 @@ from tempfile import TemporaryDirectory
 from newsarchive.elsewhere import Absent
 from newsarchive.files import make_folder, streamed_file, sync_file, sync_folder
 from newsarchive.lock import hold
-from newsarchive.moved import Moved, NoNote, closed_files, note_of, remove_note, write_note
+from newsarchive.moved import CLOSED, Moved, NoNote, closed_files, note_of, remove_note, write_note
 from newsarchive.place import Place
 from newsarchive.prune import NotMoved, examined
 from newsarchive.store import lock_file
 from newsarchive.warc import Damage
 
 __all__ = ["Adoption", "Restoring"]
+
+#: What a folder of captures may be called; an object store may have anything else.
+PUBLISHER = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,13 @@ class Adoption:
 
     def publishers(self) -> list[str]:
         """Return the publishers of which the place has captures; raise Away."""
-        return sorted(self.place.listed("captures", "directory"))
+        return sorted(name for name in self.place.listed("captures", "directory") if PUBLISHER.fullmatch(name))
 
     def files(self, publisher: str) -> dict[Path, int]:
         """Return the files that the place has of a publisher, by where they belong here, with sizes; raise Away."""
         folder = self.archive / "captures" / publisher
         listed = self.place.listed(f"captures/{publisher}")
-        return {folder / name: listed[name][0] for name in sorted(listed) if name.endswith((".warc.gz", ".warc"))}
+        return {folder / name: listed[name][0] for name in sorted(listed) if CLOSED.fullmatch(name)}
 
     def adopt(self, file: Path) -> Moved | None:
         """Note a file of the place; return the note, None if the archive has the file or the note.

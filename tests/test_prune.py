@@ -732,3 +732,28 @@ def test_figures_for_others(archive: Path, cold: Path) -> None:
     prune(archive, "--to", cold)
     assert kept(archive, "cna") == Kept(2, sizes[LATER] + sizes[NEWEST], 1, sizes[FILE])
     assert kept(archive, "nobody") == Kept()
+
+
+def test_a_place_can_be_named_by_a_link(archive: Path, cold: Path, tmp_path: Path) -> None:
+    """Where the link leads to another disk one day, the notes are still right."""
+    cold.mkdir()
+    (tmp_path / "link").symlink_to(cold)
+    prune_all(archive, tmp_path / "link")
+    cold.rename(tmp_path / "another-disk")
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "another-disk")
+    assert verify(archive, "--moved")[0] == 0
+    (tmp_path / "inside").symlink_to(archive)
+    with pytest.raises(UsageError, match="lies in the archive"):
+        prune(archive, "--to", tmp_path / "inside")
+
+
+def test_a_place_cannot_have_notes_written_elsewhere(archive: Path) -> None:
+    prune_all(archive, "strange://store")
+    before = contents(archive)
+    fs = fsspec.filesystem("strange")
+    for name in ("captures/../evil.warc.gz", "captures/cna/.warc.gz", "captures/.cna/x.warc.gz", "captures/cna/x.txt"):
+        fs.pipe_file(f"strange://store/{name}", b"evil")
+    status, told = prune(archive, "--adopt", "strange://store")
+    assert (status, "cna: 0 capture files (0 bytes) noted of 3 " in told) == (0, True), told
+    assert {name for name in contents(archive) if name not in before} == set()

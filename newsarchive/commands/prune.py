@@ -119,7 +119,7 @@ class Command(ScrapyCommand):
             url = place_url(text)
         except Refusal as error:
             raise UsageError(str(error), print_help=False) from error
-        folder = Path(url.removeprefix("file://"))
+        folder = Path(url.removeprefix("file://")).resolve()
         if url.startswith("file://") and folder.is_relative_to(self.archive.absolute().resolve()):
             raise UsageError(f"{folder} lies in the archive: name a place that is elsewhere", print_help=False)
         return Place(url)
