@@ -13,7 +13,6 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -36,7 +35,7 @@ __all__ = [
     "told",
 ]
 
-#: Bytes of a piece, and pieces in memory.
+#: Bytes of a piece, and pieces in memory; half as many are asked for at once when a file is read on and on.
 PIECE, PIECES = 256 << 10, 64
 #: Seconds for which what could not be reached is not tried again.
 PATIENCE = 60
@@ -167,6 +166,8 @@ class Elsewhere:
     def __init__(self, note: Moved) -> None:
         self.note, self.size = note, note.size
         self._hash, self._hashed = hashlib.sha256(), 0
+        #: How many pieces were asked for at once, and which would be next.
+        self._ahead, self._next = 1, 0
 
     def read(self, at: int, size: int) -> bytes:
         """Return bytes from a position, fewer only at the end; raise Away."""
@@ -174,22 +175,23 @@ class Elsewhere:
         if at >= end:
             return b""
         first, last = at // PIECE, (end - 1) // PIECE
-        found = b"".join(self._pieces(first, last))
+        found = b"".join(self._piece(number, last - number + 1) for number in range(first, last + 1))
         return found[at - first * PIECE : end - first * PIECE]
 
-    def _pieces(self, first: int, last: int) -> Iterator[bytes]:
-        """Yield pieces; the first that is not at hand is asked for with all that follow."""
-        fetched, begin = b"", first
-        for number in range(first, last + 1):
-            piece = None if fetched else _pieces.get(self.note.key, number)
-            if piece is None:
-                if not fetched:
-                    begin, fetched = number, self._fetch(number * PIECE, min((last + 1) * PIECE, self.size))
-                at = (number - begin) * PIECE
-                piece = fetched[at : at + PIECE]
-                _pieces.put(self.note.key, number, piece)
-            self._take(number, piece)
-            yield piece
+    def _piece(self, number: int, wanted: int) -> bytes:
+        """Return a piece, the first of so many; one that is not at hand is asked for with those that may be next."""
+        piece = _pieces.get(self.note.key, number)
+        if piece is None:
+            # Little for a look at one place, more and more for reading on.
+            self._ahead = min(2 * self._ahead, PIECES // 2) if number == self._next else 1
+            ahead = max(wanted, self._ahead)
+            fetched = self._fetch(number * PIECE, min((number + ahead) * PIECE, self.size))
+            piece = fetched[:PIECE]
+            for at in range(0, len(fetched), PIECE):
+                _pieces.put(self.note.key, number + at // PIECE, fetched[at : at + PIECE])
+            self._next = number + ahead
+        self._take(number, piece)
+        return piece
 
     def _fetch(self, start: int, end: int) -> bytes:
         fs, path = file_system(self.note.url)
