@@ -28,10 +28,12 @@ from test_verify import FILE, FIRST, IDS, LATER, SECOND, changed, contents, dump
 from newsarchive import elsewhere
 from newsarchive.commands.prune import Command
 from newsarchive.commands.verify import Command as Verify
+from newsarchive.health import Thresholds
 from newsarchive.index import Index
 from newsarchive.moved import Kept, kept, note_of
 from newsarchive.prune import prune_lock
 from newsarchive.recover import recover
+from newsarchive.status.overview import overview
 from newsarchive.store import lock_file
 from newsarchive.warc import CaptureWriter, at, check, payload_digest, read
 
@@ -424,12 +426,12 @@ def test_an_archive_that_holds_nothing(tmp_path: Path, cold: Path) -> None:
 def readings(archive: Path) -> list[tuple[int, str]]:
     """Return what all that reads captures says, as users see it."""
     export = ("export", "--jsonl", "-", "--jobs", "1")
-    return [scrapy(archive, *words) for words in (("history", IDS[2], "--all"), export, ("status",))]
+    return [scrapy(archive, *words) for words in (("history", IDS[2], "--all"), export)]
 
 
 def test_whoever_reads_captures_finds_them(archive: Path, cold: Path) -> None:
     before = readings(archive)
-    assert [status for status, _ in before] == [0, 0, 0], before
+    assert [status for status, _ in before] == [0, 0], before
     prune_all(archive, cold)
     assert readings(archive) == before
     assert verify(archive)[0] == 0
@@ -732,6 +734,8 @@ def test_figures_for_others(archive: Path, cold: Path) -> None:
     prune(archive, "--to", cold)
     assert kept(archive, "cna") == Kept(2, sizes[LATER] + sizes[NEWEST], 1, sizes[FILE])
     assert kept(archive, "nobody") == Kept()
+    told = overview(archive, {"cna": ("CNA", "zh")}, YEAR_LATER, Thresholds(), YEAR_LATER.date()).captures
+    assert told == {"here": (2, sizes[LATER] + sizes[NEWEST]), "elsewhere": (1, sizes[FILE])}
 
 
 def test_a_place_can_be_named_by_a_link(archive: Path, cold: Path, tmp_path: Path) -> None:
