@@ -9,7 +9,17 @@ from secrets import token_hex
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO, Self
 
-__all__ = ["DRAFTS", "Drafts", "create_file", "make_folder", "replace_file", "streamed_file", "sweep", "sync_folder"]
+__all__ = [
+    "DRAFTS",
+    "Drafts",
+    "create_file",
+    "make_folder",
+    "replace_file",
+    "streamed_file",
+    "sweep",
+    "sync_file",
+    "sync_folder",
+]
 
 #: Names of drafts where other people's files may lie, too; nobody else gives such names.
 DRAFTS = "." + "[0-9a-f]" * 16 + ".tmp"
@@ -18,6 +28,15 @@ DRAFTS = "." + "[0-9a-f]" * 16 + ".tmp"
 def sync_folder(folder: Path) -> None:
     """Sync a folder, without which a new name in it may be gone after a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(file: Path) -> None:
+    """Sync a file that somebody else may have written; raise OSError."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

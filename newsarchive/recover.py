@@ -21,6 +21,7 @@ from newsarchive.article import Article, Refused
 from newsarchive.capture import verdict
 from newsarchive.files import Drafts, make_folder, sweep, sync_folder
 from newsarchive.index import Entry, Index
+from newsarchive.moved import closed_files, size_of
 from newsarchive.post import content_of
 from newsarchive.reading import Reader
 from newsarchive.served import capture_of, location
@@ -132,8 +133,7 @@ class Recovery:
         One that has become shorter than the index knows it is none of them: it is damaged, as ``scrapy verify`` says.
         """
         known = self.index.files(self.publisher)
-        files = sorted(self.captures.glob("*.warc.gz"))
-        return [file for file in files if known.get(self.named(file), -1) < file.stat().st_size]
+        return [file for file in closed_files(self.captures) if known.get(self.named(file), -1) < size_of(file)]
 
     def named(self, file: Path) -> str:
         """Return the name of a capture file as captures and index have it."""
@@ -148,6 +148,8 @@ class Recovery:
         for found in read(file):
             if isinstance(found, Damage):
                 yield f"{name}: offset {found.offset}: {found.problem}"
+                # The next run tries again.
+                self.whole = self.whole and not found.away
             elif found.offset not in recorded:
                 batch.append(found)
                 number += 1
@@ -165,7 +167,7 @@ class Recovery:
         with self.index.transaction():
             if match := FILE_NAME.match(file.name):
                 self.run(match)
-            self.index.file_recorded(self.named(file), file.stat().st_size)
+            self.index.file_recorded(self.named(file), size_of(file))
 
     def record(self, name: str, batch: list[Served]) -> None:
         """Record captures of a file, and write the posts of articles, in one transaction."""

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from newsarchive.index import Index, Row
+from newsarchive.moved import closed_files
 from newsarchive.warc import WarcError, at
 
 __all__ = ["Remembered", "remembered", "retry_after"]
@@ -83,7 +84,7 @@ def remembered(
                 found.take(account["manners"], now)
                 last = time
             told.add(account["run"])
-    for name in sorted(file.name for file in (archive / "captures" / publisher).glob("*.warc.gz")):
+    for name in (file.name for file in closed_files(archive / "captures" / publisher)):
         match = CAPTURES.fullmatch(name)
         if match and match["time"] >= max(since, last) and match["run"] not in told:
             for row in index.captures(f"captures/{publisher}/{name}"):

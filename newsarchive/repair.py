@@ -30,6 +30,7 @@ from newsarchive.index.opening import opened_for_reading
 from newsarchive.index.row import WITHDRAWN
 from newsarchive.index.schema import SELECT
 from newsarchive.lock import Locked
+from newsarchive.moved import size_of
 from newsarchive.recover import BATCH, Recovery
 from newsarchive.store import entry_of, index_file, run_row
 from newsarchive.verify import (
@@ -141,18 +142,20 @@ class Repair:
             yield from recovery.close_captures()
             files = recovery.unknown_files()
             captures += sum(recovery.read_all(file) for file in files)
+        away = {name: problem for recovery in self.recoveries.values() for name, problem in recovery.away.items()}
         if aside:
-            yield from self.take_over(aside)
+            yield from self.take_over(aside, away)
+        yield from (f"{name}: {problem}; it is read when it can be had" for name, problem in away.items())
         for recovery in map(self.recovery, publishers):
             yield from recovery.restore_posts()
         accounts = self.read_accounts()
         told = f"{amount(captures, 'capture')} and {amount(accounts, 'account')}"
         yield f"{problem.path}: made again from {told}"
 
-    def take_over(self, aside: Path) -> Iterator[str]:
-        """Record what the former index can still tell of capture files that are not here: they may come back."""
+    def take_over(self, aside: Path, away: Collection[str]) -> Iterator[str]:
+        """Record what the former index tells of capture files that are missing, or ``away``: they may come back."""
         number = 0
-        there: dict[str, bool] = {}
+        there = dict.fromkeys(away, False)
         with self.index.transaction():
             for row in former_rows(aside):
                 if not there.setdefault(row.file, is_there(self.archive, row.file)):
@@ -226,6 +229,11 @@ class _Careful(Recovery):
     """A recovery that overwrites no file that is not known to be ours, and forgets no damage."""
 
     @cached_property
+    def away(self) -> dict[str, str]:
+        """Files of which not all could be read, as that lies elsewhere and cannot be had now, and why."""
+        return {}
+
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The sizes that files had when they were read."""
         return self.index.files(self.publisher)
@@ -234,17 +242,29 @@ class _Careful(Recovery):
         """Record the captures of a file that the index lacks, or all."""
         if number := self.read_all(file, frozenset() if everything else self.index.offsets(self.named(file))):
             yield f"{self.named(file)}: {amount(number, 'capture')} read into the index"
+        if problem := self.away.get(self.named(file)):
+            raise OSError(problem)
 
     def read_all(self, file: Path, recorded: Collection[int] = ()) -> int:
         """Record the captures of a file but those at some offsets; return how many."""
         number, name = 0, self.named(file)
-        captures = (found for found in read_warc(file) if isinstance(found, Served) and found.offset not in recorded)
+        self.away.pop(name, None)
+        captures = (found for found in self.served(file) if found.offset not in recorded)
         while batch := list(islice(captures, BATCH)):
             self.record(name, batch)
             number += len(batch)
-        if self.sizes.get(name, 0) <= file.stat().st_size:
+        if name not in self.away and self.sizes.get(name, 0) <= size_of(file):
             self.known(file)
         return number
+
+    def served(self, file: Path) -> Iterator[Served]:
+        """Yield the responses of a file; note in ``away`` whether some cannot be had now."""
+        for found in read_warc(file):
+            if isinstance(found, Served):
+                yield found
+            elif found.away:
+                self.away[self.named(file)] = found.problem
+            del found
 
     def keep(self, entry: Entry, content: bytes, drafts: Drafts) -> None:
         """Record an entry, with its post if nothing is in the way that may be somebody's."""

@@ -22,6 +22,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import NO_RESPONSES, Capture, verdict
+from newsarchive.moved import size_of
 from newsarchive.publishers import is_on
 from newsarchive.reading import whole
 from newsarchive.run import article_ended
@@ -78,6 +79,8 @@ class Deal:
     #: Files of this archive that were read to their end, without leaving anything out.
     finished: list[Path] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
+    #: What lies elsewhere and could not be had.
+    away: list[Damage] = field(default_factory=list)
     #: What was left out, by why.
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -116,18 +119,18 @@ class Deal:
         for file in self.files:
             own = publisher_of_file(file, self.archive)
             name = file.resolve().relative_to(self.archive.resolve()).as_posix() if own else ""
-            damaged, position = len(self.damage), 0
+            damaged, position = len(self.damage) + len(self.away), 0
             for found in read(file):
                 if isinstance(found, Damage):
-                    self.damage.append(found)
+                    (self.away if found.away else self.damage).append(found)
                     continue
                 self.progress(found.end - position)
                 position = found.end
                 if publisher := self._publisher(own, found):
                     yield publisher, found, capture_of(name, found) if own else None
                 del found
-            self.progress(file.stat().st_size - position)
-            if own and len(self.damage) == damaged and not (self.since or self.until):
+            self.progress(size_of(file) - position)
+            if own and len(self.damage) + len(self.away) == damaged and not (self.since or self.until):
                 self.finished.append(file)
 
     def _publisher(self, own: str, served: Served) -> str:

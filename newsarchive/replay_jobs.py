@@ -44,6 +44,8 @@ class Outcome:
     #: Files of the archive that were read to their end.
     finished: list[Path] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
+    #: What lies elsewhere and could not be had.
+    away: list[Damage] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     #: What broke, one line each.
     broken: list[str] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Outcome:
         self.accounts += other.accounts
         self.finished += other.finished
         self.damage += other.damage
+        self.away += other.away
         self.left_out.update(other.left_out)
         self.broken += other.broken
 
@@ -81,7 +84,7 @@ def replay_here(
     for crawler in crawlers:
         process.crawl(crawler)
     process.start()
-    outcome = Outcome([], deal.finished, deal.damage, deal.left_out)
+    outcome = Outcome([], deal.finished, deal.damage, deal.away, deal.left_out)
     for crawler in crawlers:
         ledger = crawler.get_extension(Ledger)
         if ledger is None or not ledger.told:

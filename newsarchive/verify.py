@@ -25,10 +25,12 @@ import orjson
 from rich.filesize import decimal
 
 from newsarchive.address import canonical_url
+from newsarchive.afar import Afar, State
 from newsarchive.capture import NO_RESPONSES, Capture
 from newsarchive.index import ArticleRow, Index, IndexUnusable, RunRow
 from newsarchive.index.opening import without_writers
 from newsarchive.ledger import KEPT
+from newsarchive.moved import MOVED, NoNote, is_moved, note_of, size_of
 from newsarchive.naming import named
 from newsarchive.post import Post, read, render
 from newsarchive.store import index_file, lock_file, run_row
@@ -106,6 +108,9 @@ class Figures:
     files: int = 0
     captures: int = 0
     bytes: int = 0
+    #: Capture files that lie elsewhere and were not read, and their bytes.
+    elsewhere: int = 0
+    bytes_elsewhere: int = 0
     posts: int = 0
     articles: int = 0
     runs: int = 0
@@ -121,6 +126,8 @@ class Figures:
         captures = (
             f"{amount(self.files, 'capture file')} with {amount(self.captures, 'capture')} ({decimal(self.bytes)})"
         )
+        if self.elsewhere:
+            captures += f", {amount(self.elsewhere, 'file')} elsewhere ({decimal(self.bytes_elsewhere)})"
         rest = (amount(self.posts, "post"), amount(self.articles, "article"), amount(self.runs, "run"))
         return f"{amount(self.publishers, 'publisher')}: {captures}, {', '.join(rest)}"
 
@@ -154,6 +161,8 @@ class Verification:
     publishers: Collection[str]
     #: A part that is looked at in the place of everything.
     sample: Sample | None = None
+    #: Whether capture files that lie elsewhere are read; if not, only size and ETag are compared.
+    moved: bool = False
     #: Whether this process holds the publishers' locks.
     locked: bool = False
     #: Capture files that were looked at and found right, with their captures and bytes.
@@ -169,6 +178,7 @@ class Verification:
         self.now: Index | None = None
         #: Capture files that are known to be missing.
         self.missing: set[str] = set()
+        self.afar = Afar()
 
     def problems(self) -> Generator[Problem, None, None]:
         """Yield all that is wrong."""
@@ -184,8 +194,15 @@ class Verification:
         """Return how many bytes are to be looked at, roughly: captures and posts grow meanwhile."""
         folders = (f"{kind}/{publisher}" for publisher in self.publishers for kind in ("captures", "_posts"))
         paths = (path for folder in folders for path, _ in self.below(folder) if path not in self.right)
-        every = sum(_size(self.archive / path) for path in paths)
+        every = sum(self.size(path) for path in paths)
         return int(every * self.sample.share) if self.sample else every
+
+    def size(self, path: str) -> int:
+        """Return how many bytes of a file may be looked at."""
+        if not path.endswith(MOVED):
+            return _size(self.archive / path)
+        file = self.archive / path.removesuffix(MOVED)
+        return size_of(file) if is_moved(file) and (self.moved or self.sample) else 0
 
     def guarded(self, part: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
         """Yield what is wrong with a part; without the index from where that fails."""
@@ -241,16 +258,26 @@ class Verification:
     def captures(self, publisher: str) -> Iterator[Problem]:
         """Yield what is wrong with the capture files of a publisher."""
         folder = self.archive / "captures" / publisher
-        names = sorted(name for name in names_in(folder) if ".warc" in name and not name.startswith("."))
-        closed = {name: (folder / name).stat().st_size for name in names if not name.endswith(OPEN)}
+        there = names_in(folder)
+        names = sorted({name.removesuffix(MOVED) for name in there if ".warc" in name and not name.startswith(".")})
+        moved = {name for name in names if is_moved(folder / name)}
+        closed = {name: size_of(folder / name) for name in names if not name.endswith(OPEN)}
         known = self.index.files(publisher) if self.index else {}
-        pieces = self.pieces(closed)
+        read = closed if self.moved or self.sample else {name: closed[name] for name in closed.keys() - moved}
+        pieces = self.pieces(read)
         for name in names:
             path = f"captures/{publisher}/{name}"
-            if name in closed:
+            if name in moved:
+                yield from self.moved_file(publisher, path, known.get(path), pieces.get(name, ()))
+            elif name in closed:
                 yield from self.capture_file(publisher, path, known.get(path), pieces.get(name, ()))
             elif not self.busy(publisher) and (folder / name).exists():
                 yield Problem(path, "was left open by a killed run", cure=Cure.CLOSE, publisher=publisher)
+        for what in self.afar.unreached():
+            yield Problem(f"captures/{publisher}", what, remedy="look again when it can be reached")
+        for name in there:
+            if name.startswith(".") and name.endswith(".tmp"):
+                yield from self.draft([publisher], f"captures/{publisher}/{name}")
 
     def pieces(self, sizes: Mapping[str, int]) -> dict[str, Collection[tuple[int, int | None]]]:
         """Return where to begin and where to end in each file; only what the sample takes, if there is one."""
@@ -276,7 +303,7 @@ class Verification:
         if path in self.right:
             self.figures.take(1, *self.right[path])
             return
-        size = (self.archive / path).stat().st_size
+        size = size_of(self.archive / path)
         found: list[Problem] = []
         captures = looked_at = 0
         for start, end in pieces:
@@ -291,6 +318,30 @@ class Verification:
             self.right[path] = captures, looked_at
         yield from found
 
+    def moved_file(
+        self, publisher: str, path: str, known: int | None, pieces: Collection[tuple[int, int | None]]
+    ) -> Iterator[Problem]:
+        """Yield what is wrong with a capture file that lies elsewhere; it is read if only that can tell."""
+        try:
+            note = note_of(self.archive / path)
+        except NoNote as error:
+            yield Problem(path + MOVED, str(error), remedy="`scrapy prune --adopt URL` writes it again")
+            return
+        if note is None:
+            # It has come back meanwhile.
+            yield from self.capture_file(publisher, path, known, pieces)
+            return
+        state, why = self.afar.state(note)
+        if state is State.WRONG:
+            yield Problem(path, why, remedy=f"{BACKUP}, to where it was; what the index has of it stays")
+        elif state is State.AS_IT_WAS and not pieces:
+            self.figures.elsewhere += 1
+            self.figures.bytes_elsewhere += note.size
+            yield from self.size_wrong(publisher, path, note.size, known) if self.index else ()
+        elif state is not State.UNREACHED:
+            pieces = pieces if state is State.AS_IT_WAS else [(0, None)]
+            yield from self.capture_file(publisher, path, known, pieces)
+
     def record_before(self, path: str, start: int) -> int:
         """Return where a record begins at or before a position, so that damage in between is seen."""
         if not start or not self.index:
@@ -303,6 +354,9 @@ class Verification:
         """Yield what is wrong with records of a capture file, and what the index says otherwise of them."""
         position, end = span
         for found in checked(self.archive / path, publisher, position, end):
+            if isinstance(found, Damage) and found.away:
+                yield Problem(path, found.problem, found.offset, remedy="look again when it can be had")
+                return
             if isinstance(found, Damage):
                 compared.damaged.add(found.offset)
                 yield Problem(path, found.problem, found.offset, remedy=f"{BACKUP}; the rest of it is used meanwhile")
@@ -435,7 +489,8 @@ class Verification:
         try:
             served = at(self.archive / capture.file, capture.offset)
         except WarcError as error:
-            return Problem(capture.file, error.problem, capture.offset, remedy=BACKUP)
+            # A file that cannot be reached is told elsewhere.
+            return None if error.away else Problem(capture.file, error.problem, capture.offset, remedy=BACKUP)
         if served.digest != capture.digest:
             return Problem(capture.file, "another response lies here", capture.offset, remedy=BACKUP)
         return None
@@ -589,8 +644,13 @@ class _Compared:
         self.pass_to(1 << 62)
 
 
-def checked(file: Path, publisher: str, start: int, end: int | None) -> Iterator[_Found | Damage]:
-    """Yield what a publisher's capture file holds between two positions, strictly checked."""
+def checked(
+    file: Path, publisher: str, start: int = 0, end: int | None = None, *, beside: Path | None = None
+) -> Iterator[_Found | Damage]:
+    """Yield what a publisher's capture file holds between two positions, strictly checked.
+
+    Originals of revisits are looked for beside it, or beside another file.
+    """
     with RawFile(file) as raw:
         for record in Walk(raw, start):
             if end is not None and record.offset >= end:
@@ -600,10 +660,12 @@ def checked(file: Path, publisher: str, start: int, end: int | None) -> Iterator
                 continue
             block = Block(record)
             whole = record.read(block.take)
-            wrong = list(problems(record, block, file)) if whole else []
+            wrong = list(problems(record, block, beside or file)) if whole else []
             yield from (Damage(file, record.offset, problem) for problem in wrong)
             capture = whole and not wrong and holds_capture(record)
             yield _found(record, block, publisher) if capture else _Found(record.offset)
+        if raw.bytes.differ:
+            yield Damage(file, 0, "its bytes are not those that were moved: their SHA-256 is another")
 
 
 def _found(record: Record, block: Block, publisher: str) -> _Found:
@@ -688,8 +750,8 @@ def _size(file: Path) -> int:
 
 
 def is_there(archive: Path, name: str) -> bool:
-    """Tell whether a capture file is there, closed or open."""
-    return (archive / name).is_file() or (archive / (name + OPEN)).is_file()
+    """Tell whether a capture file is there, closed or open, or known to lie elsewhere."""
+    return any((archive / (name + end)).is_file() for end in ("", OPEN, MOVED))
 
 
 def _held(file: Path, *, signed: bool = False) -> bool:

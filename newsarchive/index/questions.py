@@ -337,6 +337,12 @@ class Questions(Connection):
         """Yield the files that captures lie in, by name, each with their number."""
         yield from self._each("SELECT file, count(*) FROM captures GROUP BY file ORDER BY file")
 
+    def newest(self, publisher: str) -> dict[str, str]:
+        """Return when the newest capture in each of a publisher's files was made, as the index writes times."""
+        low, high = f"captures/{publisher}/", f"captures/{publisher}0"
+        sql = "SELECT file, max(captured) FROM captures WHERE file >= ? AND file < ? GROUP BY file"
+        return dict(self._all(sql, low, high))
+
     def captures(self, file: str, start: int = 0, end: int | None = None) -> Iterator[Row]:
         """Yield the captures of a file that begin between two positions, in order; to its end without the second."""
         sql = f"{SELECT} WHERE file = ? AND offset >= ? AND offset < ? ORDER BY offset"

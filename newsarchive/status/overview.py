@@ -12,6 +12,7 @@ from newsarchive.alerts import remembered
 from newsarchive.archival import GRAVEST, OF_KIND, Status, status_of, worst
 from newsarchive.health import ArchiveHealth, Disk, Health, Problem, Run, Thresholds, archive_health
 from newsarchive.index import Holdings, Index
+from newsarchive.moved import MOVED, kept
 from newsarchive.status.days import Days
 from newsarchive.store import index_file
 
@@ -105,9 +106,9 @@ class Overview:
         """Return where the captures of all publishers are kept."""
         found: dict[str, Kept] = {"here": Kept(0, 0)}
         for held in self.publishers:
-            for where, kept in held.captures.items():
+            for where, lying in held.captures.items():
                 before = found.get(where, Kept(0, 0))
-                found[where] = Kept(before.files + kept.files, before.bytes + kept.bytes)
+                found[where] = Kept(before.files + lying.files, before.bytes + lying.bytes)
         return found
 
 
@@ -132,7 +133,7 @@ def overview(
     for health in told.publishers:
         name, (holdings, counts) = health.publisher, census.get(health.publisher, NOTHING)
         own = [trouble for trouble in troubles if trouble.problem.publisher == name]
-        days, captures = _days(holdings, counts, health, first), {"here": _here(archive / "captures" / name)}
+        days, captures = _days(holdings, counts, health, first), _captures(archive, name)
         publishers.append(Held(replace(health, holdings=holdings), *names[name], days, captures, own))
     return Overview(now, archive, publishers, told.disk, troubles)
 
@@ -163,6 +164,13 @@ def _days(holdings: Holdings, counts: Mapping[date, int], health: Health, first:
     )
 
 
+def _captures(archive: Path, publisher: str) -> dict[str, Kept]:
+    """Return where the captures of a publisher are kept."""
+    moved = kept(archive, publisher)
+    elsewhere = {"elsewhere": Kept(moved.elsewhere, moved.bytes_elsewhere)} if moved.elsewhere else {}
+    return {"here": _here(archive / "captures" / publisher), **elsewhere}
+
+
 def _here(folder: Path) -> Kept:
     """Return the capture files that lie in a folder; none if there is no such folder."""
     sizes = []
@@ -170,6 +178,6 @@ def _here(folder: Path) -> Kept:
         for entry in entries:
             # One that is closed or moved meanwhile has another name, or place.
             with suppress(FileNotFoundError):
-                if ".warc" in entry.name:
+                if ".warc" in entry.name and not entry.name.endswith(MOVED):
                     sizes.append(entry.stat().st_size)
     return Kept(len(sizes), sum(sizes))

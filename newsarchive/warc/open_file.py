@@ -6,6 +6,8 @@ import re
 import threading
 from pathlib import Path
 
+from newsarchive.moved import is_moved
+
 __all__ = ["OPEN", "OpenFile", "failed_before", "sync_folder", "unused"]
 
 #: Ends the name of a file that is being written.
@@ -19,7 +21,7 @@ class OpenFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if path.exists():
+        if path.exists() or is_moved(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         self.path, self.open_path = path, path.with_name(path.name + OPEN)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -117,7 +119,7 @@ def unused(file: Path) -> Path:
     numbered = re.fullmatch(r"(.+-[^-]+)-(\d{1,4})", stem, re.ASCII)
     base, number = (numbered[1], int(numbered[2])) if numbered else (stem, 1)
     name = file
-    while name.exists() or (name != file and name.with_name(name.name + OPEN).exists()):
+    while name.exists() or is_moved(name) or (name != file and name.with_name(name.name + OPEN).exists()):
         number += 1
         name = file.with_name(f"{base}-{number}{dot}{kind}")
     return name

@@ -45,9 +45,11 @@ NO_PAGES = ("dns:", "whois:", "ntp:", "ftp:", "urn:", "metadata:", "filedesc:", 
 class WarcError(ValueError):
     """Says which record cannot be used, and why."""
 
-    def __init__(self, file: Path, offset: int, problem: str) -> None:
+    def __init__(self, file: Path, offset: int, problem: str, *, away: bool = False) -> None:
         super().__init__(f"{file}, offset {offset}: {problem}")
         self.file, self.offset, self.problem = file, offset, problem
+        #: Whether nothing is wrong with it, as far as is known: it lies elsewhere, and cannot be had now.
+        self.away = away
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def read(file: Path, start: int = 0, *, find: Find | None = None, limit: int = L
             try:
                 served = reader.served(record)
             except Broken as error:
-                yield Damage(file, record.offset, str(error))
+                yield Damage(file, record.offset, str(error), error.away)
                 continue
             if served:
                 yield served
@@ -119,8 +121,7 @@ def at(file: Path, offset: int, *, find: Find | None = None, limit: int = LIMIT)
         with RawFile(file) as raw:
             return Reader(raw, find, limit).at(offset)[0]
     except (OSError, Broken) as error:
-        problem = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        raise WarcError(file, offset, problem) from error
+        raise unusable(file, offset, error) from error
 
 
 def record_at(file: Path, offset: int) -> Fields:
@@ -129,7 +130,14 @@ def record_at(file: Path, offset: int) -> Fields:
         with RawFile(file) as raw:
             return found_at(raw, offset).fields
     except (OSError, Broken) as error:
-        raise WarcError(file, offset, str(error)) from error
+        raise unusable(file, offset, error) from error
+
+
+def unusable(file: Path, offset: int, error: OSError | Broken) -> WarcError:
+    """Return what to raise for a record that cannot be read."""
+    if isinstance(error, Broken):
+        return WarcError(file, offset, str(error), away=error.away)
+    return WarcError(file, offset, error.strerror or str(error))
 
 
 def holds_capture(record: Record) -> bool:
@@ -148,7 +156,7 @@ def found_at(raw: RawFile, offset: int) -> Record:
         if record.offset != offset:
             break
         if isinstance(record, Damage):
-            raise Broken(record.problem)
+            raise Broken(record.problem, away=record.away)
         return record
     raise Broken("no record begins here")
 
@@ -321,7 +329,10 @@ class Reader:
                 # A record without an offset of its own would have to be walked to.
                 if form(raw) == "plain" or opening(raw, offset):
                     yield Reader(raw, self.find, self.limit, search=False).at(offset, depth)
-        except (OSError, Broken):
+        except Broken as error:
+            if error.away:
+                raise
+        except OSError:
             return
 
     def _inside(self, fields: Fields, uri: str, date: datetime | None, depth: int) -> Iterator[tuple[Served, Fields]]:
@@ -339,7 +350,11 @@ class Reader:
 def originals(raw: RawFile) -> Iterator[tuple[int, int]]:
     """Yield by what revisits may name the responses of a file, as a hash, and the offset."""
     for record in Walk(raw):
-        if isinstance(record, Damage) or record.type != "response":
+        if isinstance(record, Damage):
+            if record.away:
+                raise Broken(record.problem, "file", away=True)
+            continue
+        if record.type != "response":
             continue
         fields = record.fields
         with suppress(Broken, ValueError, OverflowError):

@@ -10,12 +10,15 @@ from typing import Literal, Protocol, Self
 
 from isal import isal_zlib
 
+from newsarchive.moved import Moved, NoNote, note_of
+
 __all__ = [
     "BUFFER",
     "GZIP",
     "OPENING",
     "SOFTWARE",
     "Broken",
+    "Bytes",
     "Gunzip",
     "Plain",
     "RawFile",
@@ -53,21 +56,75 @@ BLANK = re.compile(rb"\r?\n\r?\n")
 class Broken(Exception):
     """Says what is wrong, and how far that reaches: nothing behind it in the record, member or file can be read."""
 
-    def __init__(self, problem: str, reach: Literal["record", "member", "file"] = "record") -> None:
+    def __init__(
+        self, problem: str, reach: Literal["record", "member", "file"] = "record", *, away: bool = False
+    ) -> None:
         super().__init__(problem)
         self.reach = reach
+        #: Whether nothing is wrong with the bytes, as far as is known: they lie elsewhere, and cannot be had now.
+        self.away = away
+
+
+class Bytes(Protocol):
+    """The bytes of a file by position, wherever they lie."""
+
+    size: int
+
+    @property
+    def differ(self) -> bool:
+        """Tell whether all were read in order, and are not those that they are known to have been."""
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return bytes from a position, fewer only at the end of the file; raise OSError."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class OnDisk:
+    """The bytes of a file that is here."""
+
+    differ = False
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return bytes from a position, fewer only at the end of the file; raise OSError."""
+        return os.pread(self.descriptor, size, at)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.descriptor)
+
+
+class Nowhere:
+    """The bytes of a file that was moved, nobody can say where."""
+
+    differ = False
+
+    def __init__(self, why: NoNote) -> None:
+        self.why, self.size = why, 0
+
+    def read(self, at: int, size: int) -> bytes:
+        """Raise OSError."""
+        raise OSError(f"its note {self.why}; scrapy prune --adopt URL writes it again")
+
+    def close(self) -> None:
+        """Let go of nothing."""
 
 
 class RawFile:
-    """A file's bytes by position, also while it is being written and has ``.open`` after its name.
+    """A file's bytes by position, also while it is being written and has ``.open`` after its name, or was moved.
 
     Use it in a ``with`` statement. Raises OSError if there is no such file.
     """
 
     def __init__(self, path: Path) -> None:
-        self.fd = opened(path)
+        self.bytes = opened(path)
         self.path = path
-        self.size = os.fstat(self.fd).st_size
+        self.size = self.bytes.size
         self.data, self.start, self.ends = b"", 0, False
         self._own: bytes | None = None
 
@@ -77,7 +134,7 @@ class RawFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Close the file."""
-        os.close(self.fd)
+        self.bytes.close()
 
     def slice(self, at: int, size: int) -> memoryview:
         """Return bytes from a position, fewer only at the end of the file; raise Broken if the disk gives none."""
@@ -86,9 +143,11 @@ class RawFile:
             reading_on = self.start <= at <= self.start + len(self.data)
             wanted = max(size, min(BUFFER, 2 * len(self.data))) if reading_on else size
             try:
-                self.data = os.pread(self.fd, wanted, at)
+                self.data = self.bytes.read(at, wanted)
             except OSError as error:
-                raise Broken(f"cannot be read: {error.strerror}", "file") from error
+                away = not isinstance(self.bytes, OnDisk)
+                problem = "lies elsewhere, and cannot be had now" if away else "cannot be read"
+                raise Broken(f"{problem}: {error.strerror or error}", "file", away=away) from error
             self.start, self.ends = at, len(self.data) < wanted
         return memoryview(self.data)[at - self.start : at - self.start + size]
 
@@ -108,15 +167,27 @@ class RawFile:
         return -1
 
 
-def opened(path: Path) -> int:
-    """Return a descriptor for reading a file, under its name or while that still has ``.open`` after it."""
+def opened(path: Path) -> Bytes:
+    """Return what reads a file, under its name, while that still has ``.open`` after it, or where it was moved."""
     # A pipe must not make anybody wait.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     # It may be renamed between two tries.
     for name in (path, path.with_name(path.name + ".open")):
         with suppress(FileNotFoundError):
-            return os.open(name, flags)
-    return os.open(path, flags)
+            return OnDisk(os.open(name, flags))
+    try:
+        note = note_of(path)
+    except NoNote as error:
+        return Nowhere(error)
+    return read_elsewhere(note) if note else OnDisk(os.open(path, flags))
+
+
+def read_elsewhere(note: Moved) -> Bytes:
+    """Return what reads a file that was moved."""
+    # Few archives need it, and it takes its time to import.
+    from newsarchive.elsewhere import Elsewhere
+
+    return Elsewhere(note)
 
 
 class Source(Protocol):

@@ -40,6 +40,8 @@ class Damage:
     #: Bytes before it in the file.
     offset: int
     problem: str
+    #: Whether nothing is wrong with it, as far as is known: what it takes lies elsewhere, and cannot be had now.
+    away: bool = False
 
 
 @dataclass(slots=True)
@@ -137,7 +139,7 @@ class Walk:
             else:
                 yield Damage(self.raw.path, 0, "not a WARC file" if self.raw.size else "not a WARC file: it is empty")
         except Broken as error:
-            yield Damage(self.raw.path, self.offset, str(error))
+            yield Damage(self.raw.path, self.offset, str(error), error.away)
 
     def _members(self, position: int) -> Iterator[Record | Damage]:
         """Walk through gzip members."""

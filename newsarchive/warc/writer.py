@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from newsarchive.capture import NO_RESPONSES, Capture
+from newsarchive.moved import is_moved
 from newsarchive.warc.digest import payload_digest
 from newsarchive.warc.open_file import OpenFile, failed_before
 from newsarchive.warc.reader import WarcError, record_at, refers_to
@@ -249,6 +250,9 @@ class CaptureWriter:
         if file.parent != self.archive / "captures" / self.publisher:
             return {}
         for _ in range(MAX_REVISITS):
+            # What is captured from now on must not need what lies elsewhere.
+            if is_moved(file):
+                return {}
             try:
                 found = record_at(file, offset)
             except WarcError:
