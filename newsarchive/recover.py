@@ -19,9 +19,9 @@ from scrapy.settings import Settings
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import verdict
+from newsarchive.elsewhere.moved import closed_files, size_of
 from newsarchive.files import Drafts, make_folder, sweep, sync_folder
 from newsarchive.index import Entry, Index
-from newsarchive.moved import closed_files, size_of
 from newsarchive.post import content_of
 from newsarchive.reading import Reader
 from newsarchive.served import capture_of, location

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from newsarchive.elsewhere.moved import closed_files
 from newsarchive.index import Index, Row
-from newsarchive.moved import closed_files
 from newsarchive.warc import WarcError, at
 
 __all__ = ["Remembered", "remembered", "retry_after"]

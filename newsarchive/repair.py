@@ -24,13 +24,13 @@ from scrapy.settings import Settings
 
 from newsarchive.article import Refused
 from newsarchive.capture import Capture
+from newsarchive.elsewhere.moved import size_of
 from newsarchive.files import Drafts, make_folder, replace_file, sweep, sync_folder
 from newsarchive.index import ArticleRow, Entry, Index, PostTaken, Reading, Row, RunRow
 from newsarchive.index.opening import opened_for_reading
 from newsarchive.index.row import WITHDRAWN
 from newsarchive.index.schema import SELECT
 from newsarchive.lock import Locked
-from newsarchive.moved import size_of
 from newsarchive.recover import BATCH, Recovery
 from newsarchive.store import entry_of, index_file, run_row
 from newsarchive.verify import (

@@ -22,7 +22,7 @@ from scrapy.http import Response
 
 from newsarchive.article import Article, Refused
 from newsarchive.capture import NO_RESPONSES, Capture, verdict
-from newsarchive.moved import size_of
+from newsarchive.elsewhere.moved import size_of
 from newsarchive.publishers import is_on
 from newsarchive.reading import whole
 from newsarchive.run import article_ended

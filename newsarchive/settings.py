@@ -176,7 +176,7 @@ EXTENSIONS = {
 }
 #: Whether a crawl says how far it is; `scrapy crawl` does. "lines" is for several that share a terminal.
 LIVE_DISPLAY = False
-LOG_FORMATTER = "newsarchive.log.LogFormatter"
+LOG_FORMATTER = "newsarchive.log.formatter.LogFormatter"
 #: Whether each line of the log is a JSON object; otherwise it is for people.
 LOG_JSON = False
 # Scrapy's handler writes what came from outside as it is, and does not say of whose run.

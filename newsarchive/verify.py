@@ -25,12 +25,12 @@ import orjson
 from rich.filesize import decimal
 
 from newsarchive.address import canonical_url
-from newsarchive.afar import Afar, State
 from newsarchive.capture import NO_RESPONSES, Capture
+from newsarchive.elsewhere.afar import Afar, State
+from newsarchive.elsewhere.moved import MOVED, NoNote, is_moved, note_of, size_of
 from newsarchive.index import ArticleRow, Index, IndexUnusable, RunRow
 from newsarchive.index.opening import without_writers
 from newsarchive.ledger import KEPT
-from newsarchive.moved import MOVED, NoNote, is_moved, note_of, size_of
 from newsarchive.naming import named
 from newsarchive.post import Post, read, render
 from newsarchive.store import index_file, lock_file, run_row

@@ -17,7 +17,7 @@ from server import Crawl, Server, article_url, cna_page, crawl, reply, serving
 from test_archive_command import command
 
 from newsarchive import log_lines
-from newsarchive.log_lines import JsonLines, TextLines
+from newsarchive.log.lines import JsonLines, TextLines
 from newsarchive.printable import UNSAFE
 
 LISTING = "http://www.cna.com.tw/sitemap.xml"
@@ -120,8 +120,8 @@ def test_publishers_that_are_archived_side_by_side_never_mix(server: Server, tmp
 WRITER = """
     import logging, sys
     from scrapy.settings import Settings
-    from newsarchive.log_handler import install
-    from newsarchive.log_lines import begin
+    from newsarchive.log.handler import install
+    from newsarchive.log.lines import begin
     begin(sys.argv[1], "20261120T050125Z-0000000" + sys.argv[1])
     install(Settings({"LOG_LEVEL": "INFO", "LOG_JSON": True, **dict(word.split("=") for word in sys.argv[2:])}))
     for number in range(40):
@@ -222,7 +222,7 @@ def test_of_several_runs_in_a_process_a_line_says_its_own() -> None:
 BREAKS = """
     import logging, threading, warnings
     from scrapy.settings import Settings
-    from newsarchive.log_handler import install
+    from newsarchive.log.handler import install
     install(Settings({"LOG_LEVEL": "INFO"}))
     warnings.warn("old \\x1b[2J")
     thread = threading.Thread(target=lambda: 1 / 0)

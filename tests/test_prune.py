@@ -28,10 +28,10 @@ from test_verify import FILE, FIRST, IDS, LATER, SECOND, changed, contents, dump
 from newsarchive import elsewhere
 from newsarchive.commands.prune import Command
 from newsarchive.commands.verify import Command as Verify
+from newsarchive.elsewhere.moved import Kept, kept, note_of
+from newsarchive.elsewhere.prune import prune_lock
 from newsarchive.health import Thresholds
 from newsarchive.index import Index
-from newsarchive.moved import Kept, kept, note_of
-from newsarchive.prune import prune_lock
 from newsarchive.recover import recover
 from newsarchive.status.overview import overview
 from newsarchive.store import lock_file

@@ -14,8 +14,8 @@ from scrapy.exceptions import UsageError
 from newsarchive.index import IndexUnusable
 from newsarchive.ledger import Ledger
 from newsarchive.lock import Locked, hold
-from newsarchive.log_handler import install
-from newsarchive.log_lines import begin
+from newsarchive.log.handler import install
+from newsarchive.log.lines import begin
 from newsarchive.printable import printable
 from newsarchive.publishers import publishers
 from newsarchive.recover import WrongClock, recover, refuse_wrong_clock

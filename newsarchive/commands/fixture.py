@@ -15,7 +15,7 @@ from newsarchive.article import Refused
 from newsarchive.extract import canonical, tree
 from newsarchive.fixture import Fixture, fixture_saved, load
 from newsarchive.fixture_replay import SHOWN, FixtureReplay
-from newsarchive.log_handler import install
+from newsarchive.log.handler import install
 from newsarchive.own_text import own_address, own_text
 from newsarchive.publishers import publishers
 from newsarchive.run import COMMAND_PRIORITY

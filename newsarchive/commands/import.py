@@ -10,7 +10,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.importing import Importer, NotThere, files, size
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked
-from newsarchive.log_handler import install
+from newsarchive.log.handler import install
 from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.recover import WrongClock

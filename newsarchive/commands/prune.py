@@ -12,13 +12,13 @@ from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 
 from newsarchive.commands.history import safe
-from newsarchive.elsewhere import Refusal, place_url
+from newsarchive.elsewhere.moved import MOVED, Moved, kept, size_of
+from newsarchive.elsewhere.place import Place
+from newsarchive.elsewhere.prune import NotMoved, Pruning, SamePlace, moving
+from newsarchive.elsewhere.reached import Refusal, place_url
+from newsarchive.elsewhere.restore import Adoption, Restoring
 from newsarchive.lock import Locked
-from newsarchive.moved import MOVED, Moved, kept, size_of
-from newsarchive.place import Place
 from newsarchive.progress import Progress
-from newsarchive.prune import NotMoved, Pruning, SamePlace, moving
-from newsarchive.restore import Adoption, Restoring
 from newsarchive.run import ALREADY_RUNNING
 from newsarchive.verify import amount, publishers_of
 

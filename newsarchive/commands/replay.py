@@ -13,11 +13,11 @@ from typing import Any
 from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 
+from newsarchive.elsewhere.moved import MOVED, is_moved, size_of
 from newsarchive.fixture_replay import FixtureReplay, fixture_folders
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked, hold
-from newsarchive.log_handler import install
-from newsarchive.moved import MOVED, is_moved, size_of
+from newsarchive.log.handler import install
 from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.publishers import publishers

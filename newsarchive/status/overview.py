@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from newsarchive.alerts import remembered
 from newsarchive.archival import GRAVEST, OF_KIND, Status, status_of, worst
+from newsarchive.elsewhere.moved import MOVED, kept
 from newsarchive.health import ArchiveHealth, Disk, Health, Problem, Run, Thresholds, archive_health
 from newsarchive.index import Holdings, Index
-from newsarchive.moved import MOVED, kept
 from newsarchive.status.days import Days
 from newsarchive.store import index_file
 

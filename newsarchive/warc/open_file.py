@@ -6,7 +6,7 @@ import re
 import threading
 from pathlib import Path
 
-from newsarchive.moved import is_moved
+from newsarchive.elsewhere.moved import is_moved
 
 __all__ = ["OPEN", "OpenFile", "failed_before", "sync_folder", "unused"]
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, Self
 
 from isal import isal_zlib
 
-from newsarchive.moved import Moved, NoNote, note_of
+from newsarchive.elsewhere.moved import Moved, NoNote, note_of
 
 __all__ = [
     "BUFFER",
@@ -185,7 +185,7 @@ def opened(path: Path) -> Bytes:
 def read_elsewhere(note: Moved) -> Bytes:
     """Return what reads a file that was moved."""
     # Few archives need it, and it takes its time to import.
-    from newsarchive.elsewhere import Elsewhere
+    from newsarchive.elsewhere.reached import Elsewhere
 
     return Elsewhere(note)
 

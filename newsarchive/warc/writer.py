@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from newsarchive.capture import NO_RESPONSES, Capture
-from newsarchive.moved import is_moved
+from newsarchive.elsewhere.moved import is_moved
 from newsarchive.warc.digest import payload_digest
 from newsarchive.warc.open_file import OpenFile, failed_before
 from newsarchive.warc.reader import WarcError, record_at, refers_to

@@ -6,7 +6,7 @@ from enum import Enum
 
 from rich.filesize import decimal
 
-from newsarchive.moved import Moved
+from newsarchive.elsewhere.moved import Moved
 
 __all__ = ["Afar", "State"]
 
@@ -56,8 +56,8 @@ class Afar:
 def files_in(folder: str) -> Mapping[str, tuple[int, str]] | str:
     """Return the files in a folder elsewhere by name, with size and ETag, or why it cannot be asked."""
     # Few archives need it, and it takes its time to import.
-    from newsarchive.elsewhere import Away
-    from newsarchive.place import Place
+    from newsarchive.elsewhere.place import Place
+    from newsarchive.elsewhere.reached import Away
 
     try:
         return Place(folder).listed()

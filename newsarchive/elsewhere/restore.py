@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from newsarchive.elsewhere import Absent
+from newsarchive.elsewhere.moved import CLOSED, Moved, NoNote, closed_files, note_of, remove_note, write_note
+from newsarchive.elsewhere.place import Place
+from newsarchive.elsewhere.prune import NotMoved, examined
+from newsarchive.elsewhere.reached import Absent
 from newsarchive.files import make_folder, streamed_file, sync_file, sync_folder
 from newsarchive.lock import hold
-from newsarchive.moved import CLOSED, Moved, NoNote, closed_files, note_of, remove_note, write_note
-from newsarchive.place import Place
-from newsarchive.prune import NotMoved, examined
 from newsarchive.store import lock_file
 from newsarchive.warc import Damage
 

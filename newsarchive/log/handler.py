@@ -20,7 +20,7 @@ from typing import Any
 from scrapy.exceptions import UsageError
 from scrapy.settings import BaseSettings
 
-from newsarchive.log_lines import JsonLines, TextLines
+from newsarchive.log.lines import JsonLines, TextLines
 from newsarchive.printable import printable
 
 __all__ = ["LogHandler", "install", "install_again"]

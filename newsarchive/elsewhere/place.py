@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from newsarchive.elsewhere import Absent, Away, away, file_system, redacted, told
+from newsarchive.elsewhere.reached import Absent, Away, away, file_system, redacted, told
 from newsarchive.files import make_folder, sync_file, sync_folder
 
 __all__ = ["NotStored", "Place", "Stored"]

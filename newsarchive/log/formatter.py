@@ -7,7 +7,7 @@ from scrapy.crawler import Crawler
 from scrapy.logformatter import LogFormatter as ScrapyLogFormatter
 from scrapy.logformatter import LogFormatterResult
 
-from newsarchive.log_handler import install_again
+from newsarchive.log.handler import install_again
 from newsarchive.printable import printable
 
 __all__ = ["LogFormatter"]

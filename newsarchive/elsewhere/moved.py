@@ -2,7 +2,7 @@
 
 A note says in JSON where the file lies, and what its bytes are. It keeps the
 file's place: whoever reads captures finds it there, and reads the bytes where they
-lie (``newsarchive.elsewhere``). A note holds nothing secret, and nothing that the
+lie (``newsarchive.elsewhere.reached``). A note holds nothing secret, and nothing that the
 place elsewhere could not tell: ``scrapy prune --adopt`` writes it again. Where
 file and note are both there, a move was cut short, and the file is what counts.
 """

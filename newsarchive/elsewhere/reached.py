@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from fsspec.core import url_to_fs
 
-from newsarchive.moved import Moved
+from newsarchive.elsewhere.moved import Moved
 
 __all__ = [
     "Absent",
