@@ -136,8 +136,11 @@ class Book:
 
     def forget_ahead(self, now: datetime) -> int:
         """Forget times far ahead, which a wrong clock has entered, and return how many."""
+        ahead = (written(now + AHEAD),)
+        if not self.connection.execute("SELECT 1 FROM fires WHERE time > ? LIMIT 1", ahead).fetchone():
+            return 0
         with self.change() as book:
-            return book.execute("DELETE FROM fires WHERE time > ?", (written(now + AHEAD),)).rowcount
+            return book.execute("DELETE FROM fires WHERE time > ?", ahead).rowcount
 
     def waiting(self, job: str) -> int:
         """Return how many times of a job wait for a run."""

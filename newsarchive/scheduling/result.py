@@ -33,7 +33,7 @@ def of_run(report: Path, log: Path, code: int | None) -> Result:
         parts += [f"{publisher}: no time was left" for publisher in told["not_run"]]
         return Result(told["status"], "; ".join(parts))
     if code is None:
-        return Result(None, "it was killed", killed=True)
+        return Result(None, "", killed=True)
     if code < 0:
         return Result(code, "", killed=True)
     return Result(code, _last_line(log))

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -40,7 +41,7 @@ class Runner:
         """Run jobs with these options, and keep locks, logs and reports in a folder."""
         self.book, self.folder, self.options, self.say = book, folder, list(options), say
         self.turns = Turns()
-        self.due: dict[str, asyncio.Event] = {}
+        self.due: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         #: Set when no more runs are to be started.
         self.stopping = asyncio.Event()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -52,10 +53,10 @@ class Runner:
     async def serve(self, jobs: Sequence[Job], *, once: bool = False) -> None:
         """Serve jobs until it is asked to stop; or once, until nothing is due any more."""
         left = {run.job for run in self.book.unended()}
-        self.due = {job.name: asyncio.Event() for job in jobs}
+        names = {job.name for job in jobs}
         # What outlived an earlier scheduler has its publishers already, and comes first.
         ordered = sorted(jobs, key=lambda job: job.name not in left)
-        gone = sorted(left - self.due.keys())
+        gone = sorted(left - names)
         every = frozenset(publisher for job in jobs for publisher in job.publishers)
         with ThreadPoolExecutor(len(jobs)) as self.threads:
             await asyncio.gather(
@@ -192,8 +193,9 @@ class Runner:
         again = self.book.end(run, told.status, told.said, now, killed=told.killed)
         self.statuses.append(told.status)
         seconds = max((now - run.started).total_seconds(), 0)
+        took = "begun by an earlier scheduler" if code is None else f"{seconds:.0f} s"
         more = f": {told.said}" if told.said else ""
-        self.say(f"{run.job}: {result.words(told.status)}, {seconds:.0f} s{_for(run)}{more}")
+        self.say(f"{run.job}: {result.words(told.status)}, {took}{_for(run)}{more}")
         if told.killed:
             given_up = f"it is not run again before it is due, as {MOST_STARTS} runs were killed"
             self.say(f"{run.job}: {'it is run again' if again else given_up}")
