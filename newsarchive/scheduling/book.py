@@ -15,7 +15,7 @@ from pathlib import Path
 __all__ = ["MOST_STARTS", "Book", "RunOnBook"]
 
 #: A time is served by so many runs at most, if all of them are killed: what kills the machine must not do so for ever.
-MOST_STARTS = 3
+MOST_STARTS = 5
 #: Times that were served so long ago are not needed any more; results of runs are kept for longer.
 TIMES_KEPT, RUNS_KEPT = timedelta(days=40), timedelta(days=400)
 #: What is on record for a time this far ahead comes from a clock that was wrong.

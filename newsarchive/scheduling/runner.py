@@ -45,7 +45,7 @@ class Runner:
         #: Set when no more runs are to be started.
         self.stopping = asyncio.Event()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        #: How the runs that this runner has seen end have ended.
+        #: How the runs that this runner has seen end have ended, but those that are run again.
         self.statuses: list[int | None] = []
         #: Whether the end of some run could not be entered.
         self.unwritten = False
@@ -191,7 +191,8 @@ class Runner:
         now = datetime.now(UTC)
         told = result.of_run(self._file(run.job, "json", run), self._file(run.job, "log"), code)
         again = self.book.end(run, told.status, told.said, now, killed=told.killed)
-        self.statuses.append(told.status)
+        if not again:
+            self.statuses.append(told.status)
         seconds = max((now - run.started).total_seconds(), 0)
         took = "begun by an earlier scheduler" if code is None else f"{seconds:.0f} s"
         more = f": {told.said}" if told.said else ""

@@ -25,7 +25,7 @@ __all__ = ["Coordinator", "Process"]
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATED = Path(__file__).parent / "simulated"
 #: Seconds of real time within which something must happen.
-PATIENCE = 240
+PATIENCE = 60
 NEVER = 2**62
 
 
@@ -157,7 +157,14 @@ class Coordinator:
             before = self.happened
             await asyncio.sleep(PATIENCE)
             if self.happened == before:
-                busy = [" ".join([str(one.pid), *one.words]) for one in self.living.values() if not one.waits]
+                for process in self.living.values():
+                    os.kill(process.pid, signal.SIGUSR1)
+                await asyncio.sleep(1)
+                busy = [
+                    f"{one.pid} {one.idle} {one.gone} {one.reaped} {' '.join(one.words[3:5])}"
+                    for one in self.living.values()
+                    if not one.waits
+                ]
                 self.fail(RuntimeError(f"nothing happens; busy: {busy}"))
 
     def fail(self, error: BaseException) -> None:

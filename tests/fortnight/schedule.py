@@ -32,8 +32,8 @@ from tests.press.world import PUBLISHERS, Spec, World
 __all__ = ["main"]
 
 ZONE = "Europe/Paris"
-#: The clocks go back in the night to the second Sunday.
-START, CHANGE = date(2025, 10, 19), date(2025, 10, 26)
+#: The day in whose night the clocks go back.
+CHANGE = date(2025, 10, 26)
 JOBS = """\
 timezone = "Europe/Paris"
 
@@ -44,9 +44,9 @@ publishers = ["cna"]
 
 # As slow as it is, it often takes longer than from one time to the next.
 [jobs.rfi]
-cron = "*/20 7-8 * * *"
+cron = "*/20 7 * * *"
 publishers = ["rfi"]
-settings = {DOWNLOAD_DELAY = 25}
+settings = {DOWNLOAD_DELAY = 45}
 
 # On the day on which the clocks go back, there are two half past two.
 [jobs.dw]
@@ -59,7 +59,9 @@ cron = "15 4 20,28 * 3"
 timezone = "Asia/Taipei"
 """
 #: What a scheduler that is killed leaves behind: its jobs, nothing, or whatever it has just written.
-KINDS = ("with jobs", "alone", "written", "alone", "not written")
+KINDS = ("with jobs", "written", "alone", "not written", "alone")
+#: It dies by itself before or after a transaction of its book.
+DYING = {"written": "after", "not written": "before"}
 #: Seconds after which a killed scheduler is started again.
 DOWN = (5, 60, 600, 2400, 5 * 3600)
 #: Seconds that a job may start late: a look at what an earlier scheduler left, and one at the clock.
@@ -83,7 +85,7 @@ class Life:
     """A fortnight, or less."""
 
     folder: Path
-    days: int
+    hours: int
     kills: list[Kill]
     spec: Spec
     start: float
@@ -113,8 +115,8 @@ class Life:
             "SCRAPY_SETTINGS_MODULE": "tests.fortnight.simulated_settings",
             "PRESS_PORT": str(self.port),
         }
-        if kill and kill.kind in ("written", "not written"):
-            environment["DIE"] = f"{'after' if kill.kind == 'written' else 'before'} {kill.when:.0f}"
+        if kill and kill.kind in DYING:
+            environment["DIE"] = f"{DYING[kill.kind]} {kill.when:.0f}"
         elif kill:
             self.coordinator.at(max(kill.when, self.coordinator.seconds + 60), self.kill)
         archive = self.folder / "archive"
@@ -216,12 +218,13 @@ def served(job: Job, due: list[float], whole: list[Run]) -> dict[float, Run | No
     return {fire: next((run for run in starts if run.span[0] >= fire - 0.001), None) for fire in due}
 
 
-def free(life: Life, job: Job, fire: float, others: list[Run]) -> float:
-    """Return from when on a job could have been run: a scheduler was there, and its publishers were not archived."""
+def free(life: Life, job: Job, fire: float, serving: Run, runs: list[Run]) -> float:
+    """Return from when on a run could have begun: a scheduler was there, and nobody archived its publishers."""
     names = {other.name for other in life.jobs if set(other.publishers) & set(job.publishers)}
-    busy = [run.span for run in others if run.job in names] + downs(life)
+    busy = [run.span for run in runs if run.job in names and run is not serving] + downs(life)
     time = fire
-    while blocking := [end for start, end in busy if start <= time < end]:
+    # One that was killed may have begun for this very time, a moment after it.
+    while blocking := [end for start, end in busy if start - 1 <= time < end]:
         time = max(blocking)
     return time
 
@@ -231,14 +234,14 @@ def downs(life: Life) -> list[tuple[float, float]]:
     return [(kill.time, kill.time + kill.down) for kill in life.kills if kill.time]
 
 
-def main(SEED: int = 1, DAYS: int = 14, KILLS: int = 10, **_: int) -> list[str]:
+def main(SEED: int = 1, DAYS: int = 14, HOURS: int = 0, KILLS: int = 10, **_: int) -> list[str]:
     """Play, print the tables, and return which figures missed."""
-    life, began = new_life(SEED, DAYS, KILLS), perf_counter()
+    life, began = new_life(SEED, HOURS or DAYS * 24, KILLS), perf_counter()
     asyncio.run(life.play())
-    report = Report()
-    report.title(f"scrapy schedule: {DAYS} days from {START}, {ZONE}, seed {SEED}")
+    report, seconds = Report(), perf_counter() - began
+    report.title(f"scrapy schedule: {life.hours} hours from {local(life.start)}, seed {SEED}")
     moves = f"{len(life.coordinator.processes)} processes, {life.coordinator.moves} moves of the clock"
-    report.row("simulated", f"{DAYS * 24:8} hours in {perf_counter() - began:.0f} s, {moves}")
+    report.row("simulated", f"{life.hours:8} hours in {seconds:.0f} s, {moves}")
     show_kills(report, life)
     found = runs(life)
     for job in life.jobs:
@@ -248,27 +251,28 @@ def main(SEED: int = 1, DAYS: int = 14, KILLS: int = 10, **_: int) -> list[str]:
     return report.missed
 
 
-def new_life(seed: int, days: int, number: int) -> Life:
-    """Return a life, with as many kills spread over it."""
-    folder = FOLDER / "schedule"
+def new_life(seed: int, hours: int, number: int) -> Life:
+    """Return a life around the change of the clocks, with as many kills spread over it."""
+    folder, short = FOLDER / "schedule", hours < 48
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "schedule.toml").write_text(JOBS)
-    # A short one has the night of the change in it.
-    day = START if days > 2 else CHANGE - timedelta(days=1)
-    start = datetime.combine(day, datetime.min.time(), ZoneInfo(ZONE)) + timedelta(hours=0 if days > 2 else 21)
+    # A short one has nothing but a night in it.
+    jobs = JOBS.partition("# Both days")[0].replace("*/20 7 ", "0,20 1 ") if short else JOBS
+    (folder / "schedule.toml").write_text(jobs)
+    change = datetime.combine(CHANGE, datetime.min.time(), ZoneInfo(ZONE))
+    start = (change - timedelta(minutes=10 if short else hours // 48 * 24 * 60 + 10)).timestamp()
+    share = hours * HOUR / (number + 1)
     chance, kills = Random(f"schedule {seed}"), []
-    begin, length = start.timestamp() - 600, days * 24 * HOUR
     for at in range(number):
-        kind = KINDS[at % len(KINDS)]
-        share = length / (number + 1)
-        # A job makes three transactions an hour; other jobs some more.
-        some = share / HOUR * 3 * chance.uniform(0.5, 1)
-        when = begin + share * (at + chance.uniform(0.6, 1.2)) if kind in KINDS[:2] else max(3, int(some))
-        kills.append(Kill(kind, when, DOWN[at % len(DOWN)] if days > 2 else (60, 1500)[at % 2]))
-    spec = Spec(seed, START, cna=(40, 60), dw=10, rfi=15, dw_reach=60)
-    jobs = read(folder / "schedule.toml", PUBLISHERS, start)
-    return Life(folder, days, kills, spec, begin, begin + length, jobs)
+        kind, down = KINDS[at % len(KINDS)], (60 if short else DOWN[at % len(DOWN)])
+        when = start + share * (at + chance.uniform(0.6, 1.2))
+        if kind in DYING:
+            # A job makes three transactions an hour, others some more.
+            when = max(3, int(share / HOUR * 3 * chance.uniform(0.5, 1)))
+        kills.append(Kill(kind, when, down))
+    spec = Spec(seed, CHANGE - timedelta(days=7), cna=(40, 60), dw=10, rfi=15, dw_reach=60)
+    read_jobs = read(folder / "schedule.toml", PUBLISHERS, datetime.fromtimestamp(start, UTC))
+    return Life(folder, hours, kills, spec, start, start + hours * HOUR, read_jobs)
 
 
 def show_kills(report: Report, life: Life) -> None:
@@ -298,7 +302,7 @@ def show_job(report: Report, life: Life, job: Job, found: list[Run]) -> None:
     report.row("runs for nothing: times served twice", f"{len(twice):8}", twice)
     over = overlapping([run.span for run in mine])
     report.row("overlapping", f"{over:8}", ["two at a time"] if over else None)
-    waits = {fire: run.span[0] - free(life, job, fire, found) for fire, run in by.items() if run}
+    waits = {fire: run.span[0] - free(life, job, fire, run, found) for fire, run in by.items() if run}
     late = [f"{local(fire)} by {wait:.0f} s" for fire, wait in waits.items() if wait > LATE]
     report.row("longest wait without a reason", f"{max(waits.values(), default=0):8.0f} s", late)
 

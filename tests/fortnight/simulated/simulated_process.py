@@ -9,6 +9,7 @@ by name before has the real one.
 """
 
 import asyncio
+import faulthandler
 import os
 import random
 import selectors
@@ -30,8 +31,6 @@ from time_machine import travel
 
 __all__ = ["LINK", "join"]
 
-#: Seconds of real time after which something that is under way will not come any more.
-PATIENCE = 120
 #: Seconds of real time after which is looked whether a thread is waiting.
 LOOK = 0.01
 #: Nanoseconds by which time moves at least.
@@ -98,14 +97,10 @@ class Selector(selectors.EpollSelector):
         if ready or (timeout is not None and timeout <= 0):
             return ready
         wait = NEVER if timeout is None else max(int(timeout * 1e9) + 1, LEAST)
-        for _ in range(int(PATIENCE / LOOK)):
-            if LINK.under_way <= LINK.parked or wait <= LEAST:
-                break
+        while LINK.under_way > LINK.parked and wait > LEAST:
             # A thread that begins to wait for a process wakes nobody.
             if ready := self.events(LOOK):
                 return ready
-        else:
-            raise RuntimeError(f"{LINK.under_way} under way, and nothing happens")
         LINK.idle(min(LINK.now() + wait, NEVER))
         while True:
             found = super().select()
@@ -136,6 +131,15 @@ def run_in_executor(original: Callable[..., Any]) -> Callable[..., Any]:
         return job
 
     return run
+
+
+def call_later(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method of loops, but not before the clock has moved: a billionth of a second would last for ever."""
+
+    def call(loop: Any, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        return original(loop, max(delay, LEAST / 1e9) if delay > 0 else delay, callback, *args, context=context)
+
+    return call
 
 
 def init(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -214,14 +218,16 @@ def join() -> None:
     type(traveller).time_ns = lambda _: LINK.now()  # type: ignore[method-assign]
     time.monotonic = lambda: (LINK.now() - LINK.origin) / 1e9
     selectors.DefaultSelector = Selector  # type: ignore[misc]
-    asyncio.base_events.BaseEventLoop.run_in_executor = run_in_executor(  # type: ignore[method-assign]
-        asyncio.base_events.BaseEventLoop.run_in_executor
-    )
+    loops = asyncio.base_events.BaseEventLoop
+    loops.run_in_executor = run_in_executor(loops.run_in_executor)  # type: ignore[method-assign]
+    loops.call_later = call_later(loops.call_later)  # type: ignore[method-assign]
     subprocess.Popen.__init__ = init(subprocess.Popen.__init__)  # type: ignore[method-assign]
     subprocess.Popen.wait = waiting(subprocess.Popen.wait)  # type: ignore[method-assign]
     subprocess.Popen.communicate = waiting(subprocess.Popen.communicate)  # type: ignore[method-assign]
     if when := os.environ.get("DIE"):
         sqlite3.connect = mortal(sqlite3.connect, when)  # type: ignore[assignment]
+    # Asked by the coordinator when nothing happens any more, it says where it is.
+    faulthandler.register(signal.SIGUSR1)
     # Delays have jitter; the same simulation must go the same way.
     random.seed(str(LINK.now()))
     LINK.send("joined", os.getpid(), *[word.replace(" ", "_").replace("\n", "_") for word in sys.orig_argv])
