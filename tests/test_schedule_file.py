@@ -20,7 +20,7 @@ def test_a_job_has_all_options_of_archive(tmp_path: Path) -> None:
         "[jobs.all]\ncron = '@daily'\n"
         '[jobs.some-of_it2]\ncron = "5 4 * * *"\ntimezone = "Asia/Taipei"\njitter = "2h"\npublishers = ["rfi", "cna"]\n'
         'jobs = 2\nbudget = "10m"\nmax-articles = 9\nsince = "2025-01-01"\nuntil = "2025-02-01"\n'
-        "recheck-only = true\ngit = true\npush = false\n"
+        "recheck-only = false\ngit = true\npush = false\n"
         'settings = {LOG_LEVEL = "ERROR", DOWNLOAD_DELAY = 2.5, WAYBACK = false}\n'
     )
     everything, some = read(file, KNOWN, NOW)
@@ -28,7 +28,7 @@ def test_a_job_has_all_options_of_archive(tmp_path: Path) -> None:
     assert vars(everything.trigger) == {"job": "all", "expression": "@daily", "zone": "Europe/Paris", "jitter": 0}
     assert (some.trigger.zone, some.trigger.jitter, some.publishers) == ("Asia/Taipei", 7200, ("rfi", "cna"))
     assert " ".join(some.arguments) == (
-        "rfi cna --jobs 2 --budget 10m --max-articles 9 --since 2025-01-01 --until 2025-02-01 --recheck-only --git"
+        "rfi cna --jobs 2 --budget 10m --max-articles 9 --since 2025-01-01 --until 2025-02-01 --git"
         " -s LOG_LEVEL=ERROR -s DOWNLOAD_DELAY=2.5 -s WAYBACK=False"
     )
 
@@ -77,6 +77,7 @@ def test_the_example_is_right() -> None:
         (f'{JOB}since = "soon"\n', "3:9: jobs.a.since: Invalid isoformat string: 'soon'"),
         (f"{JOB}since = 2025-01-01\n", '3:9: jobs.a.since: text in quotes is needed: "…", not a time'),
         (f'{JOB}until = "2025-01-01"\n', "3:1: jobs.a.until: it goes with since"),
+        (f'{JOB}since = "2025-01-01"\nrecheck-only = true\n', "4:1: jobs.a.recheck-only: it does not go with since"),
         (f'{JOB}settings = {{ARCHIVE_DIR = "x"}}\n', "3:13: jobs.a.settings.ARCHIVE_DIR: all jobs have one archive"),
         (f'{JOB}settings = {{delay = "x"}}\n', "3:13: jobs.a.settings.delay: a setting's name has capital letters"),
         (f'{JOB}settings = {{PASSWORD = ["hunter2"]}}\n', "3:24: jobs.a.settings.PASSWORD: text, a number"),
