@@ -115,6 +115,8 @@ def test_a_clock_that_was_a_year_ahead_blocks_nothing(book: Book) -> None:
     assert next_time(book, job, NOW) == at(13)
     assert next_time(book, hourly("new"), NOW) == at(13)
     assert book.forget_ahead(NOW) == 2
+    assert book.jobs()["new"] == NOW
+    assert book.forget_ahead(NOW) == 0
     assert book.last("a")
 
 

@@ -69,9 +69,12 @@ class Book:
 
     def __init__(self, file: Path, *, read_only: bool = False) -> None:
         """Open the book of a file, which is made if it is not there."""
-        address = f"{file.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        # Also to be read it may have to be mended: whoever wrote last may have been killed.
+        address = f"{file.absolute().as_uri()}?mode={'rw' if read_only else 'rwc'}"
         self.connection = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
-        if not read_only:
+        if read_only:
+            self.connection.execute("PRAGMA query_only = ON")
+        else:
             self.connection.execute("PRAGMA synchronous = FULL")
             self.connection.executescript(SCHEMA)
 
@@ -136,11 +139,13 @@ class Book:
 
     def forget_ahead(self, now: datetime) -> int:
         """Forget times far ahead, which a wrong clock has entered, and return how many."""
-        ahead = (written(now + AHEAD),)
-        if not self.connection.execute("SELECT 1 FROM fires WHERE time > ? LIMIT 1", ahead).fetchone():
+        moment, ahead = written(now), written(now + AHEAD)
+        wrong = "SELECT 1 FROM fires WHERE time > ? UNION ALL SELECT 1 FROM jobs WHERE since > ? LIMIT 1"
+        if not self.connection.execute(wrong, (ahead, moment)).fetchone():
             return 0
         with self.change() as book:
-            return book.execute("DELETE FROM fires WHERE time > ?", ahead).rowcount
+            book.execute("UPDATE jobs SET since = ? WHERE since > ?", (moment, moment))
+            return book.execute("DELETE FROM fires WHERE time > ?", (ahead,)).rowcount
 
     def waiting(self, job: str) -> int:
         """Return how many times of a job wait for a run."""

@@ -167,6 +167,8 @@ def _settings(told: dict[str, Any], path: Path_) -> list[str]:
 def _stretch(told: dict[str, Any], path: Path_, now: datetime) -> None:
     if "until" in told and "since" not in told:
         raise _Wrong((*path, "until"), "it goes with since", of_key=True)
+    if "since" in told and told.get("recheck-only"):
+        raise _Wrong((*path, "recheck-only"), "it does not go with since", of_key=True)
     if "since" in told:
         try:
             stretch(told["since"], told.get("until", ""), now)

@@ -50,6 +50,8 @@ class Link:
         self.id = os.environ.pop("SIMULATED_ID")
         self.socket = socket.socket(fileno=int(os.environ.pop("SIMULATED_FD")))
         self.socket.set_inheritable(False)
+        # Python closes the socket some time before the process is gone; time must not go on before that.
+        os.dup(self.socket.fileno())
         self.lock = threading.Lock()
         #: What is under way in real time: jobs of threads, requests on the wire.
         self.under_way = 0
