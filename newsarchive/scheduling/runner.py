@@ -101,7 +101,7 @@ class Runner:
             if lock is None:
                 return
             for run in self._left(job.name):
-                self._settle(run, None)
+                self._settle(run, None, datetime.now(UTC))
             if self.book.waiting(job.name) and not self.stopping.is_set():
                 await self._start(job, lock)
 
@@ -110,7 +110,7 @@ class Runner:
         async with self.turns.of(publishers), self._locked(name) as lock:
             try:
                 for run in self._left(name) if lock is not None else ():
-                    self._settle(run, None)
+                    self._settle(run, None, datetime.now(UTC))
             except TROUBLE as error:
                 self.say(f"{name}: its end cannot be written: {error}; the next scheduler tries again")
 
@@ -175,9 +175,10 @@ class Runner:
 
     async def _ended(self, run: RunOnBook, code: int | None) -> None:
         """Enter the end of a run; nothing of its job goes on before that is done."""
+        now = datetime.now(UTC)
         while True:
             try:
-                self._settle(run, code)
+                self._settle(run, code, now)
                 return
             except TROUBLE as error:
                 self.say(f"{run.job}: its end cannot be written: {error}; next try in a minute")
@@ -186,9 +187,8 @@ class Runner:
                 self.unwritten = True
                 return
 
-    def _settle(self, run: RunOnBook, code: int | None) -> None:
+    def _settle(self, run: RunOnBook, code: int | None, now: datetime) -> None:
         """Enter the end of a run, with its exit status if somebody saw it, and say it."""
-        now = datetime.now(UTC)
         told = result.of_run(self._file(run.job, "json", run), self._file(run.job, "log"), code)
         again = self.book.end(run, told.status, told.said, now, killed=told.killed)
         if not again:
