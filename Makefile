@@ -5,7 +5,7 @@ ARCHIVE ?= archive
 SEED ?= 1
 DAYS ?= 30
 
-.PHONY: archive test torture press check bench clean
+.PHONY: archive test torture press fortnight check bench clean
 
 archive: $(VENV)/installed
 	$(BIN)/scrapy replay -s ARCHIVE_DIR=$(ARCHIVE)
@@ -18,6 +18,9 @@ torture: $(VENV)/installed
 
 press: $(VENV)/installed
 	$(BIN)/python -m tests.press SEED=$(SEED) DAYS=$(DAYS)
+
+fortnight: $(VENV)/installed
+	$(BIN)/python -m tests.fortnight SEED=$(SEED)
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .

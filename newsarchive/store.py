@@ -31,7 +31,6 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
 
-from newsarchive import log_lines
 from newsarchive.article import Article, Refused
 from newsarchive.capture import NO_RESPONSES, Capture, verdict
 from newsarchive.coverage import Span
@@ -39,6 +38,7 @@ from newsarchive.files import Drafts
 from newsarchive.index import Entry, Index, Place, PostTaken, Reading, RunRow
 from newsarchive.likeness import sketch
 from newsarchive.lock import hold
+from newsarchive.log.lines import begin
 from newsarchive.post import path
 from newsarchive.revision import fingerprint
 from newsarchive.run import article_ended, capture_ended
@@ -166,7 +166,7 @@ class Store:
         self.started = datetime.now(UTC)
         # The log has its mark since the command began.
         self.name = run_name(self.started, crawler.settings["RUN_MARK"])
-        log_lines.begin(self.publisher, self.name)
+        begin(self.publisher, self.name)
         self.last = self.started
         #: Seconds to gather what is committed together.
         self.pause = crawler.settings.getfloat("COMMIT_PAUSE")

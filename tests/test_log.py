@@ -16,7 +16,7 @@ import pytest
 from server import Crawl, Server, article_url, cna_page, crawl, reply, serving
 from test_archive_command import command
 
-from newsarchive import log_lines
+from newsarchive.log import lines
 from newsarchive.log.lines import JsonLines, TextLines
 from newsarchive.printable import UNSAFE
 
@@ -162,8 +162,8 @@ def record(message: object, *args: object, logger: str = "newsarchive.x", **more
 
 @pytest.fixture(autouse=True)
 def _one_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_lines, "_runs", {})
-    log_lines.begin("cna", "20261120T050125Z-1f2e3d4c")
+    monkeypatch.setattr(lines, "_runs", {})
+    lines.begin("cna", "20261120T050125Z-1f2e3d4c")
 
 
 HEAD = "2026-11-20 05:01:25 cna 1f2e3d4c WARNING"
@@ -211,7 +211,7 @@ def test_a_traceback_is_on_lines_that_cannot_pass_for_others() -> None:
 
 
 def test_of_several_runs_in_a_process_a_line_says_its_own() -> None:
-    log_lines.begin("rfi", "20261120T050125Z-99999999")
+    lines.begin("rfi", "20261120T050125Z-99999999")
     of_rfi = record("x")
     of_rfi.spider = type("Spider", (), {"name": "rfi"})()
     assert TextLines().format(of_rfi).split()[2:4] == ["rfi", "99999999"]

@@ -25,9 +25,9 @@ from scrapy.exceptions import UsageError
 from server import ROOT, cna_page
 from test_verify import FILE, FIRST, IDS, LATER, SECOND, changed, contents, dump, flip, settings_for, write_run
 
-from newsarchive import elsewhere
 from newsarchive.commands.prune import Command
 from newsarchive.commands.verify import Command as Verify
+from newsarchive.elsewhere import reached
 from newsarchive.elsewhere.moved import Kept, kept, note_of
 from newsarchive.elsewhere.prune import prune_lock
 from newsarchive.health import Thresholds
@@ -114,8 +114,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def archive(built: Path, tmp_path: Path) -> Iterator[Path]:
     Strange.store.clear()
     Strange.harm = ""
-    elsewhere._down.clear()
-    elsewhere._pieces.pieces.clear()
+    reached._down.clear()
+    reached._pieces.pieces.clear()
     yield Path(shutil.copytree(built, tmp_path / "archive"))
     Strange.harm = ""
 
@@ -165,7 +165,7 @@ def scrapy(archive: Path, *arguments: object) -> tuple[int, str]:
 
 def is_down() -> None:
     Strange.harm = "down"
-    elsewhere._pieces.pieces.clear()
+    reached._pieces.pieces.clear()
 
 
 def held_by_another(file: Path) -> "subprocess.Popen[str]":
@@ -477,7 +477,7 @@ def test_what_is_captured_later_does_not_need_what_lies_elsewhere(archive: Path)
 def test_one_capture_takes_few_requests(archive: Path) -> None:
     served = list(read(archive / FILE))
     prune_all(archive, "strange://store")
-    elsewhere._pieces.pieces.clear()
+    reached._pieces.pieces.clear()
     Strange.asked = 0
     assert at(archive / FILE, served[3].offset) == served[3]
     assert at(archive / FILE, served[2].offset) == served[2]
@@ -485,12 +485,12 @@ def test_one_capture_takes_few_requests(archive: Path) -> None:
 
 
 def test_pieces_in_memory_are_bounded(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "PIECE", 512)
-    monkeypatch.setattr(elsewhere, "PIECES", 4)
+    monkeypatch.setattr(reached, "PIECE", 512)
+    monkeypatch.setattr(reached, "PIECES", 4)
     before = [list(read(archive / name)) for name in FILES]
     prune_all(archive, "strange://store")
     assert [list(read(archive / name)) for name in FILES] == before
-    assert len(elsewhere._pieces.pieces) <= 4
+    assert len(reached._pieces.pieces) <= 4
 
 
 # What lies elsewhere is lost, altered, or out of reach.
@@ -551,7 +551,7 @@ def test_an_index_that_is_made_again_keeps_what_is_out_of_reach(archive: Path) -
 
     assert articles(dump(archive)) == articles(index)
     Strange.harm = ""
-    elsewhere._down.clear()
+    reached._down.clear()
     assert verify(archive, "--repair")[0] == 0
     assert dump(archive) == index
 
@@ -583,7 +583,7 @@ def test_a_run_goes_on_without_what_is_out_of_reach_and_reads_it_later(archive: 
     told = list(recover(settings_for(archive), "cna"))
     assert told[0].startswith(f"{FILE}: offset 0: lies elsewhere, and cannot be had now: ConnectionRefusedError: ")
     Strange.harm = ""
-    elsewhere._down.clear()
+    reached._down.clear()
     assert any(
         line.startswith(f"{FILE}: 5 captures were not in the index") for line in recover(settings_for(archive), "cna")
     )
@@ -608,7 +608,7 @@ def test_altered_bytes_are_noticed(archive: Path) -> None:
     altered[5000] ^= 1
     content.seek(0)
     content.write(bytes(altered))
-    elsewhere._pieces.pieces.clear()
+    reached._pieces.pieces.clear()
     # Another ETag has the file read.
     status, told = verify(archive)
     assert status == 1

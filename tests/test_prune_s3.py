@@ -16,9 +16,9 @@ from server import ROOT, cna_page
 from test_prune import call
 from test_verify import FILE, FIRST, IDS, LATER, SECOND, changed, contents, dump, settings_for, write_run
 
-from newsarchive import elsewhere
 from newsarchive.commands.prune import Command as Prune
 from newsarchive.commands.verify import Command as Verify
+from newsarchive.elsewhere import reached
 from newsarchive.recover import recover
 
 s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed: pip install -e '.[s3]'")
@@ -66,7 +66,7 @@ def configured(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answers_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere._down.clear()
+    reached._down.clear()
     told = {"endpoint_url": url, "key": KEY, "secret": SECRET, "client_kwargs": {"region_name": "eu-central-1"}}
     monkeypatch.setitem(fsspec.config.conf, "s3", told)
 

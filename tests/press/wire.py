@@ -1,14 +1,18 @@
 """Where connections lead: whatever host is asked, to the press on loopback, without TLS."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from scrapy import Request
 from scrapy.http import Response
 
-from tests.press.clock import Clock
-
 __all__ = ["wired"]
+
+
+class Clock(Protocol):
+    """Stands still while something is under way."""
+
+    under_way: int
 
 
 class Wire:
