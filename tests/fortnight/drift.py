@@ -78,26 +78,26 @@ class Watch:
 # The press.
 
 
-def weeks(spec: Spec, publisher: str, days: int) -> Plan:
+def weeks(spec: Spec, publisher: str, days: int, folder: Path = FOLDER) -> Plan:
     """Return the plan of the weeks before the change, with an outage of ten hours."""
     outages = ((2 * 24 + 3, 2 * 24 + 13),) if days > 3 else ()
-    return Plan(publisher, str(FOLDER / f"{publisher}-weeks"), spec, days * 24, outages=outages)
+    return Plan(publisher, str(folder / f"{publisher}-weeks"), spec, days * 24, outages=outages)
 
 
 def show_press(report: Report, spec: Spec, days: int) -> None:
     """Print false alarms of the weeks, and how soon each change is told."""
     report.title(f"drift, the press: {days} days of hourly runs, 5 % of requests failing, and then a change at noon")
-    for watch in side_by_side(lambda publisher: watched(spec, publisher, days), PUBLISHERS):
+    plans = [weeks(spec, publisher, days) for publisher in PUBLISHERS]
+    for watch in side_by_side(watched, plans):
         false = [f"{time:%Y-%m-%d %H:%M}: {event.lines()[0]}" for time, event in watch.broken()]
         report.row(f"{watch.publisher}: false alarms", f"{len(false):8} in {len(watch.runs)} runs", false)
-    changes = [(publisher, name, change) for publisher in PUBLISHERS for name, change in CHANGES[publisher].items()]
-    for line in side_by_side(lambda given: noon(spec, days, *given), changes):
+    changes = [(plan, name) for plan in plans for name in CHANGES[plan.publisher]]
+    for line in side_by_side(lambda given: noon(*given), changes):
         report.row(*line)
 
 
-def watched(spec: Spec, publisher: str, days: int) -> Watch:
+def watched(plan: Plan) -> Watch:
     """Play the weeks of a publisher, and look at each of its runs."""
-    plan = weeks(spec, publisher, days)
     shutil.rmtree(plan.archive, ignore_errors=True)
     return watching(play(plan))
 
@@ -114,17 +114,17 @@ def watching(played: Played) -> Watch:
     return watch
 
 
-def noon(spec: Spec, days: int, publisher: str, name: str, change: Change) -> tuple[str, str, list[str]]:
-    """Go on for a day and a half in whose middle a layout changes; return the line about how soon that was told."""
-    before = weeks(spec, publisher, days)
+def noon(before: Plan, name: str, hours: int = 36) -> tuple[str, str, list[str]]:
+    """Go on for some hours, in which a layout changes at noon; return the line about how soon that was told."""
+    change = CHANGES[before.publisher][name]
     archive = Path(f"{before.archive}-{name.replace(' ', '-')}")
     shutil.rmtree(archive, ignore_errors=True)
     shutil.copytree(before.archive, archive)
-    at = days * 24 + 12
-    plan = replace(before, archive=str(archive), hours=36, begin=days * 24 * HOUR, outages=(), changed=(name, at))
+    at = before.hours + 12
+    plan = replace(before, archive=str(archive), hours=hours, begin=before.hours * HOUR, outages=(), changed=(name, at))
     watch = watching(play(plan))
     shutil.rmtree(archive)
-    start = datetime.fromtimestamp(World(spec).start + at * HOUR, UTC)
+    start = datetime.fromtimestamp(World(plan.spec).start + at * HOUR, UTC)
     told = watch.broken(start)
     found = [(time, problem) for time, event in told for problem in event.problems if is_about(problem, change)]
     ends = [run.ended for run in watch.runs if run.started >= start]
@@ -133,7 +133,7 @@ def noon(spec: Spec, days: int, publisher: str, name: str, change: Change) -> tu
     if 0 < delay <= (SOON if change.loud else LATE) and found[0][1].example:
         problems = []
     words = f"told after run {delay:2}: {found[0][1].text[:100]}" if found else "not told"
-    return f"{publisher}: {name}", words, problems
+    return f"{plan.publisher}: {name}", words, problems
 
 
 def is_about(problem: Problem, change: Change) -> bool:
