@@ -319,7 +319,7 @@ def crawl(
         "CRAWL_SPARES": " ".join(spares),
         "PYTHONWARNINGS": "default",
     }
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     told = json.loads(report.read_text()) if report.exists() else {}
     told["endings"] = [tuple(ending) for ending in told.get("endings", ())]
     return Crawl(done.returncode, done.stdout, done.stderr, archive, **told)

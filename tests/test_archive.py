@@ -46,7 +46,7 @@ def run(server: Server, folder: Path, **settings: object) -> Crawl:
 def scrapy(*args: str, archive: Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scrapy", *args, "-s", f"ARCHIVE_DIR={archive}"]
     env = {**os.environ, **env}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=600)
 
 
 def posts(archive: Path) -> dict[str, bytes]:

@@ -65,7 +65,7 @@ def archive(server: Server, folder: Path, *words: str) -> tuple[int, str, dict[s
     report = folder / "report.json"
     called, environment = command(server, folder, *words, "--report", str(report))
     done = subprocess.run(
-        called, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        called, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout + done.stderr, json.loads(report.read_text()) if report.exists() else {}

@@ -205,7 +205,7 @@ def test_what_the_image_does_works_for_its_user() -> None:
                 env=told,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=600,
                 check=False,
             )
 

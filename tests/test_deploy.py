@@ -91,7 +91,7 @@ def environment(server: Server) -> dict[str, str]:
 
 def run(command: str, folder: Path, server: Server) -> int:
     """Run a shell's command line; return its status."""
-    done = subprocess.run(["/bin/sh", "-c", command], cwd=folder, env=environment(server), timeout=120, check=False)
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=folder, env=environment(server), timeout=600, check=False)
     return done.returncode
 
 

@@ -86,7 +86,7 @@ def command(archive: Path, *arguments: object) -> list[str]:
 
 def process(archive: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command as users do."""
-    return subprocess.run(command(archive, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command(archive, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -200,7 +200,7 @@ def test_standard_output_has_nothing_but_lines(archive: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "exported 3 articles, 3 revisions to -\n")
     assert [orjson.loads(line)["id"] for line in done.stdout.splitlines()] == list(IDS)
     line = " ".join(command(archive, "--jsonl", "-"))
-    done = subprocess.run(["bash", "-c", f"{line} | true"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["bash", "-c", f"{line} | true"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.stderr == ""
 
 
@@ -549,7 +549,7 @@ def killed(archive: Path, module: str, name: str, calls: int, *arguments: object
     """Run the command until some function has been called so often."""
     script = KILLED.format(module=module, name=name, calls=calls)
     options = [*map(str, arguments), "-s", f"ARCHIVE_DIR={archive}"]
-    done = subprocess.run([sys.executable, "-c", script, *options], cwd=ROOT, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script, *options], cwd=ROOT, timeout=600)
     assert done.returncode == -signal.SIGKILL
 
 

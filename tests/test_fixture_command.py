@@ -35,7 +35,7 @@ def scrapy(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
         env={**os.environ, "SCRAPY_SETTINGS_MODULE": "newsarchive.settings", "PYTHONPATH": path, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

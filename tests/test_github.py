@@ -211,7 +211,7 @@ class GitHub:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         job.said += done.stdout

@@ -206,7 +206,7 @@ def history(archive: Archive, *arguments: str) -> subprocess.CompletedProcess[st
     """Run the command."""
     environment = {**os.environ, "PYTHONUTF8": "1"}
     return subprocess.run(
-        command(archive.folder, *arguments), cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120
+        command(archive.folder, *arguments), cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=600
     )
 
 

@@ -55,7 +55,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 def scrapy(archive: Path, *words: str | Path, status: int = 0) -> str:
     command = [sys.executable, "-m", "scrapy", *map(str, words), "-s", f"ARCHIVE_DIR={archive}"]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout
@@ -527,7 +527,7 @@ def test_of_hundreds_of_publishers_no_more_files_are_open_than_may_be(tmp_path: 
     command = [sys.executable, "-m", "scrapy", "import", source, "-s", f"ARCHIVE_DIR={archive}"]
     for ending in ("1 stored", "1 unchanged"):
         done = subprocess.run(
-            command, cwd=CHECKOUT, preexec_fn=few_files, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=CHECKOUT, preexec_fn=few_files, capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count(ending) == 700

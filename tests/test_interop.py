@@ -348,7 +348,7 @@ def drawn(address: str, profile: Path) -> str:
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         *("--virtual-time-budget=30000", "--dump-dom", address),
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout
 
 
 def served(file: Path, **options: Any) -> list[Served]:

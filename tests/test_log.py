@@ -108,7 +108,7 @@ def test_a_log_that_cannot_be_is_said_before_anything_runs(
 
 def test_publishers_that_are_archived_side_by_side_never_mix(server: Server, tmp_path: Path) -> None:
     called, environment = command(server, tmp_path, "cna", "rfi", "--jobs", "2", "-s", "LOG_LEVEL=DEBUG")
-    done = subprocess.run(called, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(called, env=environment, capture_output=True, text=True, timeout=600, check=False)
     lines = done.stderr[:-1].split("\n")
     assert {line.split(" ")[2] for line in lines} == {"cna", "rfi"}
     assert all(TEXT.fullmatch(line.replace(" rfi ", " cna ", 1)) for line in lines)

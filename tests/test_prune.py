@@ -159,7 +159,7 @@ def verify(archive: Path, *arguments: object) -> tuple[int, str]:
 def scrapy(archive: Path, *arguments: object) -> tuple[int, str]:
     """Run a command as users do; return its exit status and all that it printed."""
     words = [sys.executable, "-m", "scrapy", *map(str, arguments), "-s", f"ARCHIVE_DIR={archive}"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -301,7 +301,7 @@ def test_two_at_once(archive: Path, cold: Path) -> None:
     options = ["--to", str(cold), "--older", "0d", "-s", f"ARCHIVE_DIR={archive}"]
     words = [sys.executable, "-m", "scrapy", "prune", *options]
     both = [subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [one.communicate(timeout=120)[0] for one in both]
+    told = [one.communicate(timeout=600)[0] for one in both]
     assert {one.returncode for one in both} <= {0, 3}, told
     assert 0 in {one.returncode for one in both}, told
     assert kept(archive, "cna").elsewhere == 3

@@ -78,7 +78,7 @@ def scrapy(archive: Path, url: str, *arguments: object) -> tuple[int, str]:
     told |= {"FSSPEC_S3_ENDPOINT_URL": url, "AWS_MAX_ATTEMPTS": "1", "HOME": str(archive.parent)}
     words = [sys.executable, "-m", "scrapy", *map(str, arguments), "-s", f"ARCHIVE_DIR={archive}"]
     done = subprocess.run(
-        words, cwd=ROOT, env={**kept, **told}, capture_output=True, text=True, timeout=120, check=False
+        words, cwd=ROOT, env={**kept, **told}, capture_output=True, text=True, timeout=600, check=False
     )
     said = done.stdout + done.stderr
     assert SECRET not in said

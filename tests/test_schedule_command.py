@@ -68,7 +68,7 @@ class Here:
     def run(self, *words: str) -> tuple[int, str]:
         """Run ``scrapy schedule``, and return its exit status and what it said."""
         with self.start(*words) as process:
-            said = process.communicate(timeout=120)[0]
+            said = process.communicate(timeout=600)[0]
         assert "Traceback" not in said, said
         assert "hunter2" not in said
         return process.returncode, said

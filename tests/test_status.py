@@ -311,7 +311,7 @@ def run(folder: Path, *words: str | Path, **settings: object) -> subprocess.Comp
     options = [word for name, value in settings.items() for word in ("-s", f"{name}={value}")]
     command = [sys.executable, "-m", "scrapy", "status", *map(str, words), "-s", f"ARCHIVE_DIR={folder}", *options]
     environment = {**os.environ, "PYTHONWARNINGS": "default"}
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, timeout=600, check=False)
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return done
 

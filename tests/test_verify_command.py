@@ -54,7 +54,7 @@ def archive(built: Path, tmp_path: Path) -> Path:
 def verify_in_process(archive: Path, *arguments: str) -> tuple[int, str]:
     """Run the command as users do; return its exit status and all that it printed."""
     command = [sys.executable, "-m", "scrapy", "verify", *arguments, "-s", f"ARCHIVE_DIR={archive}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
