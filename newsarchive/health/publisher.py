@@ -183,12 +183,12 @@ def health_of(
     Where runs have stopped for longer than the window of what is usual, the weeks before count.
     """
     since = now - thresholds.window
-    runs = recent(archive, publisher, since)
-    if not runs and (last := last_started(archive, publisher)):
-        runs = recent(archive, publisher, last - thresholds.window)
+    runs = recent(archive, publisher, since, now)
+    if not runs and (last := last_started(archive, publisher, now)):
+        runs = recent(archive, publisher, last - thresholds.window, now)
     return judged(
         publisher,
-        [run for run in runs if run.ended <= now],
+        runs,
         index.arrivals(publisher, since),
         index.gaps(publisher),
         now,
