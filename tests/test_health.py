@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from scrapy.utils.project import get_project_settings
 
 from newsarchive.coverage import Span
 from newsarchive.health import Disk, Rate, Rhythm, Run, Thresholds, Verdict, band, judged, recent, room
@@ -349,6 +350,18 @@ def test_gaps_of_late_are_problems() -> None:
 )
 def test_room(disk: Disk, is_short: bool) -> None:
     assert bool(problems(list(room(disk, LIMITS)))) == is_short
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HEALTH_LATE", "x"), ("HEALTH_PATIENCE", 0), ("HEALTH_PATIENCE", 1.5), ("HEALTH_WINDOW_DAYS", "1e9")],
+)
+def test_a_threshold_that_is_none_is_named(name: str, value: object) -> None:
+    settings = get_project_settings()
+    assert Thresholds.of(settings) == LIMITS
+    settings.set(name, value)
+    with pytest.raises(ValueError, match=f"{name} is no .*number above 0"):
+        Thresholds.of(settings)
 
 
 # Accounts.

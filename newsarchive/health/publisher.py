@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -168,9 +168,10 @@ def judged(
         *checks.failing(publisher, past, thresholds),
         *checks.gaps(publisher, gaps, now, thresholds),
         *checks.silent(publisher, rhythm, past, thresholds),
-        *checks.late(publisher, past, now, thresholds),
         *drift(publisher, past, thresholds),
     ]
+    verdicts = [replace(verdict, at=runs[-1].ended) for verdict in verdicts] if runs else verdicts
+    verdicts += checks.late(publisher, past, now, thresholds)
     lags = [(captured, captured - published) for published, captured in arrivals]
     return Health(publisher, now, holdings, runs, past, rhythm, lags, gaps, verdicts)
 
