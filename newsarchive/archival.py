@@ -100,6 +100,8 @@ class Outcome:
     account: Mapping[str, Any] = field(default_factory=dict)
     #: What the run said.
     said: list[str] = field(default_factory=list)
+    #: Whether it was asked to stop.
+    stopped: bool = False
 
     @property
     def row(self) -> list[str]:
@@ -182,7 +184,8 @@ class Archival:
             self.processes.discard(process)
         account = self.account(publisher, began)
         seconds = (datetime.now(UTC) - began).total_seconds()
-        return Outcome(publisher, status_of(process.returncode, account, said), seconds, account, said)
+        status = status_of(process.returncode, account, said)
+        return Outcome(publisher, status, seconds, account, said, self.stopped)
 
     def stop(self) -> None:
         """Ask all runs to end: they finish what they have begun."""
