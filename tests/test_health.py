@@ -465,6 +465,12 @@ def test_the_health_of_a_publisher_says_what_is_usual() -> None:
     assert health.age == timedelta()
 
 
+def test_nothing_is_wrong_with_what_is_over() -> None:
+    past = [run(hours, failures=["nothing found where articles must be"]) for hours in range(200, 100, -1)]
+    assert {problem.kind for problem in judged("rfi", past, [], [], NOW, LIMITS).problems} == {"nothing", "late"}
+    assert judged("rfi", past, [], [], NOW, replace(LIMITS, ended=frozenset(["rfi"]))).problems == []
+
+
 def test_nothing_is_said_of_what_never_ran() -> None:
     health = judged("rfi", [], [], [], NOW, LIMITS)
     assert (health.problems, health.last, health.age, health.lag(), health.refusals()) == ([], None, None, None, [])

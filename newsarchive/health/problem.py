@@ -96,6 +96,8 @@ class Thresholds:
     late: float = 3
     disk_days: float = 14
     disk_free: int = 1_000_000_000
+    #: Publishers that are not archived any more.
+    ended: frozenset[str] = frozenset()
     #: When problems began that somebody was told, by key: what came after is not what is usual.
     since: Mapping[str, datetime] = field(default_factory=dict)
 
@@ -123,6 +125,7 @@ class Thresholds:
             late=settings.getfloat("HEALTH_LATE"),
             disk_days=settings.getfloat("HEALTH_DISK_DAYS"),
             disk_free=int(settings.getfloat("HEALTH_DISK_FREE")),
+            ended=frozenset(settings.getlist("HEALTH_ENDED")),
             since=since or {},
         )
 

@@ -172,6 +172,8 @@ def judged(
     ]
     verdicts = [replace(verdict, at=runs[-1].ended) for verdict in verdicts] if runs else verdicts
     verdicts += checks.late(publisher, past, now, thresholds)
+    if publisher in thresholds.ended:
+        verdicts = []
     lags = [(captured, captured - published) for published, captured in arrivals]
     return Health(publisher, now, holdings, runs, past, rhythm, lags, gaps, verdicts)
 
