@@ -79,7 +79,10 @@ def examined(archive: Path, publishers: Iterable[str], settings: Any, now: datet
 
 def unreadable(error: Exception | None = None) -> Verdict:
     """Return that an archive cannot be read, for an exception that says so, or that it can."""
-    problem = Problem("", "storage", "", f"whether the archive is well cannot be told: {error}")
+    told = str(error)
+    if isinstance(error, FileNotFoundError):
+        told = "there is no index; look whether its disk is there, then run scrapy archive, or scrapy verify --repair"
+    problem = Problem("", "storage", "", f"whether the archive is well cannot be told: {told}")
     return Verdict(problem.key, problem if error else None)
 
 

@@ -57,11 +57,11 @@ class Command(ScrapyCommand):
             verdicts = [*health.all_verdicts, unreadable()]
         except (IndexUnusable, sqlite3.Error, OSError) as error:
             # A disk that is gone has no index either, and nobody else may tell of it.
-            print(printable(f"{archive}: whether it is well cannot be told: {error}"))
             verdicts = [unreadable(error)]
         after = Aftermath([verdict.problem for verdict in verdicts if verdict.problem])
         tell_all(after, archive, verdicts, reached, now)
-        for line in after.lines:
+        # What is no news is for whoever reads this, too.
+        for line in after.lines or [f"still: {problem}" for problem in after.problems]:
             print(printable(line))
         self.exitcode = int(worst([after.status, *(OF_KIND[problem.kind] for problem in after.problems)]))
 
