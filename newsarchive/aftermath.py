@@ -44,10 +44,12 @@ def aftermath(
     channels: Sequence[Channel],
     now: datetime,
     published: Publication | None = None,
+    skipped: Iterable[str] = (),
 ) -> Aftermath:
     """Look whether an archive is well after runs, and tell people what has changed.
 
-    ``published`` is what came of publishing posts, if that was asked for.
+    ``published`` is what came of publishing posts, if that was asked for; ``skipped`` are publishers that did not
+    run, and of which it is said if that lasts.
     """
     after = Aftermath()
     verdicts = [verdict for outcome in outcomes for verdict in judged(outcome)]
@@ -55,13 +57,13 @@ def aftermath(
         kept = Problem("", "publication", "", f"posts are not published: {published.problem}")
         verdicts.append(Verdict(kept.key, kept if published.problem else None))
     try:
-        health = examined(archive, [outcome.publisher for outcome in outcomes], settings, now)
-        verdicts = merged([*health.all_verdicts, *verdicts])
+        health = examined(archive, [*(outcome.publisher for outcome in outcomes), *skipped], settings, now)
+        verdicts = merged([*health.all_verdicts, *verdicts, unreadable()])
     except FileNotFoundError:
         # Nothing was stored yet: that is for the runs to say.
         pass
     except (IndexUnusable, sqlite3.Error, OSError) as error:
-        after.lines.append(f"whether the archive is well cannot be told: {error}")
+        verdicts.append(unreadable(error))
         after.status = Status.STORAGE
     after.problems = [verdict.problem for verdict in verdicts if verdict.problem]
     kinds = {problem.kind for problem in after.problems if problem.kind not in NOT_A_STATUS}
@@ -75,9 +77,19 @@ def examined(archive: Path, publishers: Iterable[str], settings: Any, now: datet
     return archive_health(archive, publishers, now, Thresholds.of(settings, open_since(archive)))
 
 
+def unreadable(error: Exception | None = None) -> Verdict:
+    """Return that an archive cannot be read, for an exception that says so, or that it can."""
+    told = str(error)
+    if isinstance(error, FileNotFoundError):
+        told = "there is no index; look whether its disk is there, then run scrapy archive, or scrapy verify --repair"
+    problem = Problem("", "storage", "", f"whether the archive is well cannot be told: {told}")
+    return Verdict(problem.key, problem if error else None)
+
+
 def judged(outcome: Outcome) -> list[Verdict]:
     """Return what is to be said of a run that left no account, or that it left one."""
-    if outcome.status == Status.RUNNING:
+    if outcome.status == Status.RUNNING or (outcome.stopped and not outcome.account):
+        # Who is asked to stop before anything has begun leaves no account.
         return []
     told = outcome.said[-1] if outcome.said else "it said nothing"
     crash = Problem(outcome.publisher, "crash", "", f"a run ended without an account: {told}")

@@ -18,7 +18,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from newsarchive.health import unwritten
+from newsarchive.health import found_nothing, unwritten
 from newsarchive.ledger import KEPT
 
 __all__ = ["Archival", "Outcome", "Status", "status_of", "worst"]
@@ -100,6 +100,8 @@ class Outcome:
     account: Mapping[str, Any] = field(default_factory=dict)
     #: What the run said.
     said: list[str] = field(default_factory=list)
+    #: Whether it was asked to stop.
+    stopped: bool = False
 
     @property
     def row(self) -> list[str]:
@@ -132,10 +134,10 @@ def status_of(code: int, account: Mapping[str, Any], said: Sequence[str] = ()) -
         found.append(Status.DRIFT)
     if account["failed"].get("blocked") or account.get("manners", {}).get("blocked"):
         found.append(Status.BLOCKED)
-    if any("failed" in listing for listing in account["listings"]):
-        found.append(Status.LISTING)
-    elif any(line.startswith("nothing found") for line in failures):
+    if found_nothing(account):
         found.append(Status.NOTHING)
+    elif any("failed" in listing for listing in account["listings"]):
+        found.append(Status.LISTING)
     if failures or account["finish"] not in EXPECTED:
         found.append(Status.FAILED)
     return worst(found)
@@ -182,7 +184,8 @@ class Archival:
             self.processes.discard(process)
         account = self.account(publisher, began)
         seconds = (datetime.now(UTC) - began).total_seconds()
-        return Outcome(publisher, status_of(process.returncode, account, said), seconds, account, said)
+        status = status_of(process.returncode, account, said)
+        return Outcome(publisher, status, seconds, account, said, self.stopped)
 
     def stop(self) -> None:
         """Ask all runs to end: they finish what they have begun."""
@@ -193,8 +196,11 @@ class Archival:
 
     def account(self, publisher: str, began: datetime) -> dict[str, Any]:
         """Return the account of the run of a publisher that began at a time; empty if it left none."""
-        for file in sorted(self.archive.glob(f"runs/*Z-{publisher}*.json"), reverse=True):
-            with suppress(ValueError, KeyError, TypeError):
+        first = f"{began:%Y%m%dT%H%M%SZ}"
+        # Accounts of ten years lie there: only those named for the time since then are read.
+        files = (file for file in self.archive.glob(f"runs/*Z-{publisher}*.json") if file.name >= first)
+        for file in sorted(files, reverse=True):
+            with suppress(OSError, ValueError, KeyError, TypeError):
                 account: dict[str, Any] = json.loads(file.read_bytes())
                 started = datetime.fromisoformat(account["started"])
                 if (account["kind"], account["publisher"]) == ("crawl", publisher) and started >= began:

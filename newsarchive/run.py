@@ -144,7 +144,8 @@ def failures(stats: Mapping[str, Any]) -> list[str]:
         failed.append(f"{broken} × exception in the spider")
     if (reason := stats.get("finish_reason", "finished")) != "finished":
         failed.append(f"stopped before its end: {reason}")
-    if not (total("article/") or any(map(stats.get, ("listing/links", "backfill/days", "recheck/only")))):
+    found = total("article/") or stats.get("listing/links")
+    if not (found or any(map(stats.get, ("listing/not-due", "backfill/days", "recheck/only")))):
         failed.append("nothing found where articles must be")
     return failed
 

@@ -58,6 +58,8 @@ HEALTH_SILENCE = 12
 HEALTH_GAP_DAYS = 14
 #: Times of the usual pause between runs after which runs are said to have stopped.
 HEALTH_LATE = 3
+#: Names of publishers that are not archived any more: nothing is wrong with what is over.
+HEALTH_ENDED: list[str] = []
 #: Bytes, and days of the usual growth, that the disk must have left.
 HEALTH_DISK_FREE = 1_000_000_000
 HEALTH_DISK_DAYS = 14

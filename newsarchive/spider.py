@@ -172,6 +172,9 @@ class PublisherSpider(Spider):
         elif self.asked:
             entries = self.entries
             listings = [listing for listing in self.asked if not listing.spare and self.frontier.listing_due(listing)]
+            if self.start_urls and not listings:
+                # Each is asked as often as it changes: nobody had to be found.
+                self.crawler.stats.inc_value("listing/not-due", len(self.start_urls))
             for listing in listings:
                 yield self.listing_request(listing)
             for request in self.left_over():

@@ -1,5 +1,6 @@
 """Who is told what is wrong: once when it breaks, once if it still is after a day, once when it is well again."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 from channels import Web, mail_server, web_server
 
 from newsarchive.alerts import Channel, Memory, Undelivered, channels, open_since, tell, telling
-from newsarchive.alerts.memory import CALM, FORGOTTEN
+from newsarchive.alerts.channel import CUT
+from newsarchive.alerts.memory import ABANDONED, CALM, FORGOTTEN
 from newsarchive.health import Problem, Verdict
 from newsarchive.lock import Locked, hold
 
@@ -101,8 +103,40 @@ def test_each_change_is_told_once(looks: list[list[Verdict]], expected: list[str
 
 
 def test_what_cannot_be_looked_at_any_more_is_over() -> None:
-    told = story(bad(DRIFT), *[[]] * 10, every=FORGOTTEN / 5)
+    told = story(bad(DRIFT), *[well(BLOCKED)] * 10, every=FORGOTTEN / 5)
     assert [line.split()[1] for line in told] == ["broken", "still", "recovered"]
+
+
+def test_what_nobody_looked_at_is_not_over() -> None:
+    other = Problem("cna", "nothing", "", "nothing")
+    # A job of one publisher says nothing of another, whose own job comes once in two weeks.
+    looks = [bad(DRIFT), *[well(other)] * 13, bad(DRIFT), *[well(other)] * 13, bad(DRIFT)]
+    assert [line.split()[1] for line in story(*looks, every=24 * HOUR)] == ["broken", "still"]
+    assert [line.split()[1] for line in story(bad(DRIFT), *[well(other)] * 4, every=ABANDONED / 3)] == [
+        *("broken", "still", "recovered")
+    ]
+
+
+def test_looking_again_at_the_same_run_says_nothing_new() -> None:
+    memory = Memory()
+    memory.look(bad(DRIFT), NOON)
+    for minutes in range(1, 50):
+        memory.look([Verdict(DRIFT.key, at=NOON - HOUR)], NOON + minutes * HOUR / 60)
+    assert memory.since == {DRIFT.key: NOON}
+    for hours in range(1, CALM + 1):
+        assert memory.since
+        for minutes in range(3):
+            memory.look([Verdict(DRIFT.key, at=NOON + hours * HOUR)], NOON + hours * HOUR + minutes * HOUR / 60)
+    assert memory.since == {}
+
+
+def test_a_clock_that_was_wrong_keeps_nobody_from_being_told() -> None:
+    memory = Memory()
+    memory.look(bad(DRIFT), NOON + 4000 * 24 * HOUR)
+    memory.told("c", memory.events("c", NOON))
+    for hours in range(26):
+        memory.look(bad(DRIFT), NOON + hours * HOUR)
+    assert [event.state for event in memory.events("c", NOON + 25 * HOUR)] == ["still"]
 
 
 def test_since_when_a_problem_is_open_is_that_of_the_problem(tmp_path: Path) -> None:
@@ -182,15 +216,18 @@ def test_a_missing_mail_server_is_said_without_a_secret(tmp_path: Path) -> None:
     [
         "json://user:hunter2secret@127.0.0.1:1/tok3nvalue?+X-Key=hiddenkey",
         "slack://T1JJ3T3L2secret/A1BRTD4JDsecret/TIiajkdnlazkcOXrIdevi7FQ/#general",
+        "jsons://hooks.example/services/secret/hiddenkey",
+        "ntfy://secrettopic",
+        "ntfys://ntfy.example/secrettopic",
         "tgram://123456789:AABBsecretCCDDEEFFGGHHIIJJKKLLMM/12315544",
     ],
 )
 def test_no_secret_is_shown(tmp_path: Path, address: str) -> None:
     to = reached(address)
     # Only loopback is asked.
-    undelivered = tell(tmp_path, bad(DRIFT), to if address.startswith("json") else [], NOON).undelivered
+    undelivered = tell(tmp_path, bad(DRIFT), to if address.startswith("json:") else [], NOON).undelivered
     shown = repr([[channel.name for channel in to], undelivered, (tmp_path / "alerts.json").read_text()])
-    assert not [secret for secret in ("secret", "hiddenkey", "TIiajkdnlazkcOXrIdevi7FQ") if secret in shown], shown
+    assert not [secret for secret in ("secret", "hiddenkey", "tok3n", "TIiajk") if secret in shown], shown
 
 
 def test_addresses_come_from_settings_environment_and_a_file(tmp_path: Path) -> None:
@@ -225,14 +262,60 @@ def test_a_service_that_breaks_is_undelivered(monkeypatch: pytest.MonkeyPatch) -
 # What is kept.
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        '{"topics": {"rfi": 7}}',
+        "",
+        "[" * 100_000,
+        '{"topics": {"rfi": {"since": "2026-11-20T12:00:00", "told": {}, "problems": []}}}',
+        '{"topics": {"rfi": {"since": "0001-01-01T00:00:00+14:00", "told": {}, "problems": []}}}',
+        '{"topics": {"rfi": {"since": "2026-11-20T12:00:00Z", "told": ["c"], "problems": []}}}',
+    ],
+)
 def test_a_memory_that_is_damaged_is_said_and_made_anew(
-    tmp_path: Path, web: Web, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, web: Web, caplog: pytest.LogCaptureFixture, damaged: str
 ) -> None:
-    (tmp_path / "alerts.json").write_text('{"topics": {"rfi": 7}}')
+    (tmp_path / "alerts.json").write_text(damaged)
     tell(tmp_path, bad(DRIFT), reached(web.address), NOON)
     assert len(web.posted) == 1
     assert "alerts.json cannot be understood" in caplog.text
     assert open_since(tmp_path) == {DRIFT.key: NOON}
+
+
+def test_on_a_full_disk_people_are_told_once(tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(tmp_path, [], [], NOON)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(telling, "replace_file", full)
+    for hours in range(3):
+        tell(tmp_path, bad(DRIFT), reached(web.address), NOON + hours * HOUR)
+    assert len(web.posted) == 1
+    assert open_since(tmp_path) == {DRIFT.key: NOON}
+    with pytest.raises(OSError, match="No space"):
+        tell(tmp_path / "new", bad(DRIFT), [], NOON)
+
+
+def test_what_others_wrote_drives_nothing(tmp_path: Path, web: Web) -> None:
+    hostile = "x\x1b[2J\r\nSubject: y\u202e\ud800" + "z" * 9999
+    told = tell(tmp_path, bad(Problem("rfi", "refused", hostile, hostile, hostile)), reached(web.address), NOON)
+    assert all(line.isprintable() for line in told.lines)
+    (posted,) = web.posted
+    assert posted["title"].isprintable()
+    assert r"x\x1b[2J\r\nSubject: y\u202e\ud800zzz" in posted["message"]
+    assert len(posted["message"]) < 3000
+
+
+def test_a_message_is_no_longer_than_its_service_takes(
+    tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apprise.plugins.custom_json.NotifyJSON.body_maxlen", 1000)
+    tell(tmp_path, bad(*(Problem("rfi", "refused", f"{n}", "x" * 99) for n in range(40))), reached(web.address), NOON)
+    message = web.posted[0]["message"]
+    assert len(message) < 1000
+    assert message.endswith(f"{'x' * 99}{CUT}")
 
 
 def test_two_do_not_tell_at_a_time(tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -85,38 +85,12 @@ def drifted(server: Server) -> None:
     server.answer(PAGE, reply(cna_page("202401150001").replace('class="paragraph"', 'class="else"')))
 
 
-def no_listing(server: Server) -> None:
-    server.answer(LISTING, reply("", status="500 Internal Server Error"))
-
-
-def no_page(server: Server) -> None:
-    server.answer(PAGE, reply("", status="500 Internal Server Error"))
-
-
-@pytest.mark.parametrize(
-    ("harm", "expected"), [(drifted, Status.DRIFT), (no_listing, Status.LISTING), (no_page, Status.FAILED)]
-)
-def test_what_a_run_met_is_its_status(
-    server: Server, tmp_path: Path, harm: Callable[[Server], None], expected: Status
-) -> None:
-    harm(server)
-    status, told, report = archive(server, tmp_path, "cna")
-    assert (status, report["publishers"][0]["status"]) == (expected, expected), told
-
-
 def test_another_run_is_under_way_and_the_others_go_on(server: Server, tmp_path: Path) -> None:
     with hold(lock_file(tmp_path / "archive", "rfi")):
         status, told, report = archive(server, tmp_path, "--jobs", "2", "cna", "rfi")
     assert status == Status.RUNNING
     assert [run["status"] for run in report["publishers"]] == [Status.WELL, Status.RUNNING]
     assert "rfi: another run is under way" in told
-
-
-def test_an_archive_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "archive").write_text("no folder")
-    status, told, _ = archive(server, tmp_path, "cna")
-    assert status == Status.STORAGE
-    assert "cna: the archive cannot be written" in told
 
 
 def test_a_limit_is_no_failure(server: Server, tmp_path: Path) -> None:
@@ -205,6 +179,9 @@ ACCOUNT = {"finish": "finished", "failures": [], "refused": {}, "failed": {}, "l
         (3, {}, Status.RUNNING),
         (1, {"listings": [{"url": "x", "failed": "timeout"}], "failures": ["x"]}, Status.LISTING),
         (1, {"failures": ["nothing found where articles must be"]}, Status.NOTHING),
+        (1, {"listings": [{"failed": "empty-listing"}], "failures": ["nothing found where …"]}, Status.NOTHING),
+        (1, {"listings": [{"failed": "dns"}], "failures": ["nothing found where …"]}, Status.LISTING),
+        (1, {"listings": [{"failed": "empty-listing"}], "failures": ["x"]}, Status.LISTING),
         (1, {"refused": {"drift": 1}, "listings": [{"failed": "dns"}], "failures": ["x"]}, Status.DRIFT),
         (1, {"failed": {"blocked": 5}, "failures": ["x"]}, Status.BLOCKED),
         (1, {"manners": {"blocked": {"www.rfi.fr": {}}}, "failures": ["x"]}, Status.BLOCKED),

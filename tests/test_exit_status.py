@@ -119,6 +119,7 @@ def test_who_is_no_publisher(args: list[str]) -> None:
             ["1 × exception in the spider"],
         ),
         ({"article/stored": 1, "finish_reason": "shutdown"}, ["stopped before its end: shutdown"]),
+        ({"listing/not-due": 1}, []),
         ({}, ["nothing found where articles must be"]),
     ],
 )

@@ -1,5 +1,6 @@
 """What is usual, what leaves it, and what is said of that."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from scrapy.utils.project import get_project_settings
 
 from newsarchive.coverage import Span
 from newsarchive.health import Disk, Rate, Rhythm, Run, Thresholds, Verdict, band, judged, recent, room
@@ -176,6 +178,19 @@ def test_a_listing_must_fail_several_times() -> None:
         assert verdict.doubtful == (not expected)
 
 
+def test_another_look_says_nothing_of_what_is_new() -> None:
+    empty = run(2, failures=["nothing found where articles must be"])
+    past = [*hourly(1)[:-2], empty, run(1, purpose="recheck", listings=[])]
+    assert problems(list(last_run("rfi", past))) == ["rfi: nothing was found where articles must be"]
+
+
+def test_a_listing_that_is_asked_no_more_is_none() -> None:
+    failed = {"listings": [{"url": FEED, "failed": "status-404"}]}
+    past = [*(run(hours, **failed) for hours in range(90, 80, -1)), *(run(hours, listings=[]) for hours in (40, 39))]
+    assert problems(list(listings("rfi", past, LIMITS)))
+    assert list(listings("rfi", [*past, run(1, listings=[])], LIMITS)) == []
+
+
 def test_listings_that_answer_are_well() -> None:
     assert list(listings("rfi", hourly(1), LIMITS)) == [Verdict(f"rfi listing {FEED}")]
 
@@ -189,7 +204,28 @@ def test_listings_that_answer_are_well() -> None:
             {"manners": {"blocked": {"www.rfi.fr": "2026-11-20T09:00:00.000Z"}}},
             ["rfi: www.rfi.fr refuses its pages since 2026-11-20 09:00 UTC; for example https://www.rfi.fr/"],
         ),
-        ({"finish": "storage"}, ["rfi: the archive could not be written: storage"]),
+        (
+            {"finish": "storage"},
+            ["rfi: the archive could not be written: the disk did not take what was captured"],
+        ),
+        ({"finish": "clock"}, ["rfi: the archive could not be written: the clock of this machine is wrong"]),
+        # Of a listing that could not be had nobody knows whether it has articles; nor of one that was not asked.
+        (
+            {
+                "failures": ["1 × listing/failed/dns", "nothing found where articles must be"],
+                "listings": [{"url": FEED, "failed": "dns"}],
+            },
+            [],
+        ),
+        (
+            {
+                "failures": ["1 × listing/failed/empty-listing", "nothing found where articles must be"],
+                "listings": [{"url": FEED, "failed": "empty-listing"}],
+            },
+            ["rfi: nothing was found where articles must be"],
+        ),
+        # What is said of a host that is called so is not said of the archive.
+        ({"failures": ["written.example is to be left alone until 2026-11-20T09:00:00Z"]}, []),
         (
             {"failures": ["the account could not be written: OSError: full"]},
             ["rfi: the archive could not be written: the account could not be written: OSError: full"],
@@ -214,6 +250,14 @@ def test_failures_must_last() -> None:
     assert told.startswith("rfi: 57 of 60 articles could not be had in 3 runs (15 × timeout, 4 × dns), usually 1.")
 
 
+def test_failures_that_go_on_do_not_become_usual() -> None:
+    out = {"failed": {"timeout": 15, "dns": 4}, "stored": 0, "unchanged": 0}
+    past = [*hourly(28)[: 14 * 24], *(run(hours, **out) for hours in range(14 * 24, 0, -1))]
+    assert problems(list(failing("rfi", past, LIMITS))) == []
+    known = replace(LIMITS, since={"rfi failing": NOW - 14 * DAY + 3 * HOUR})
+    assert problems(list(failing("rfi", past, known)))
+
+
 # Time.
 
 
@@ -221,9 +265,34 @@ def test_failures_must_last() -> None:
     ("hours", "expected"), [(1, []), (2.9, []), (5, ["rfi: no run has ended since 2026-11-20 07:10"])]
 )
 def test_runs_that_have_stopped(hours: float, expected: list[str]) -> None:
-    past = [run(hours + before) for before in range(48, -1, -1)]
+    past = [run(hours + before) for before in range(96, -1, -1)]
     told = problems(list(late("rfi", past, NOW, LIMITS)))
     assert [line.partition(" UTC")[0] for line in told] == expected
+
+
+@pytest.mark.parametrize(
+    ("starts", "expected"),
+    [
+        # Hours before now, which is noon: not between five and fourteen o'clock.
+        ([hours for hours in range(21 * 24, 0, -1) if not 5 < (12 - hours) % 24 < 14], False),
+        ([hours for hours in range(21 * 24, 24, -1) if not 5 < (12 - hours) % 24 < 14], True),
+        # An outage of ours is no part of a schedule.
+        ([*range(21 * 24, 15 * 24, -1), *range(9 * 24, 5, -1)], True),
+        # Tried out by hand, and daily from then on.
+        ([75.2, 75.1, 75, 74.9, 72, 48, 24], False),
+        ([4.4, 4.3, 4.2, 4.1, 4], False),
+    ],
+)
+def test_what_belongs_to_a_schedule_is_not_late(starts: list[float], expected: bool) -> None:
+    assert bool(problems(list(late("rfi", [run(hours) for hours in starts], NOW, LIMITS)))) == expected
+
+
+def test_other_looks_do_not_hide_that_nobody_asks_for_what_is_new() -> None:
+    past = [
+        *(run(hours) for hours in range(240, 48, -1)),
+        *(run(hours, purpose="recheck") for hours in range(48, 0, -1)),
+    ]
+    assert problems(list(late("rfi", past, NOW, LIMITS)))
 
 
 def rhythm(silent_for: timedelta, gap: Span | None = None) -> Rhythm:
@@ -240,6 +309,11 @@ def test_silence_is_measured_in_articles(hours: float, is_silent: bool) -> None:
     assert bool(told) == is_silent
     if told:
         assert told == ["rfi: no article since 2026-11-19 08:00 UTC; usually 39 come out in such a time"]
+
+
+def test_who_cannot_be_asked_is_not_silent() -> None:
+    out = [run(hours, listings=[{"url": FEED, "failed": "dns"}]) for hours in range(27, 0, -1)]
+    assert problems(list(silent("rfi", rhythm(28 * HOUR), [*hourly(3)[:-27], *out], LIMITS))) == []
 
 
 def test_nights_are_no_silence() -> None:
@@ -278,6 +352,18 @@ def test_room(disk: Disk, is_short: bool) -> None:
     assert bool(problems(list(room(disk, LIMITS)))) == is_short
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HEALTH_LATE", "x"), ("HEALTH_PATIENCE", 0), ("HEALTH_PATIENCE", 1.5), ("HEALTH_WINDOW_DAYS", "1e9")],
+)
+def test_a_threshold_that_is_none_is_named(name: str, value: object) -> None:
+    settings = get_project_settings()
+    assert Thresholds.of(settings) == LIMITS
+    settings.set(name, value)
+    with pytest.raises(ValueError, match=f"{name} is no .*number above 0"):
+        Thresholds.of(settings)
+
+
 # Accounts.
 
 
@@ -298,6 +384,54 @@ def test_accounts_are_read_by_their_names(tmp_path: Path) -> None:
     found = recent(tmp_path, "rfi", NOW - 28 * DAY)
     assert [run.started.microsecond for run in found] == [0, 500_000]
     assert recent(tmp_path / "none", "rfi", NOW) == []
+    assert len(recent(tmp_path, "rfi", NOW - 28 * DAY, NOW)) == 2
+    assert recent(tmp_path, "rfi", NOW - 28 * DAY, datetime(2026, 11, 20, 5, 5, tzinfo=UTC)) == []
+
+
+LOOK: dict[str, Any] = {
+    "read": [1, 2],
+    "revised": 1,
+    "empty": {"section": [1, 0]},
+    "lengths": {"40": [1, 2]},
+    "refused": {"video": 1},
+    "examples": {},
+    "details": {},
+}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"started": "0001-01-01T00:00:00+14:00"},
+        {"scheduled": None},
+        {"stored": -1},
+        {"refused": {"video": "many"}},
+        {"failed": []},
+        {"failures": [7]},
+        {"listings": [{"links": 3}]},
+        {"listings": ["https://www.rfi.fr"]},
+        {"manners": {"blocked": {"www.rfi.fr": 7}}},
+        {"manners": []},
+        {"layouts": []},
+        {"layouts": {"a": {}}},
+        {"layouts": {"a": {**LOOK, "read": [1]}}},
+        {"layouts": {"a": {**LOOK, "empty": {"section": [2, 0]}}}},
+        {"layouts": {"a": {**LOOK, "lengths": {"forty": [1, 2]}}}},
+        {"layouts": {"a": {**LOOK, "revised": 3}}},
+        {"layouts": {"a": {**LOOK, "examples": None}}},
+        {"responses": {"200": 10**400}},
+        {"bytes": {"captured": None}},
+        {"unfinished": [7]},
+    ],
+)
+def test_an_account_that_is_damaged_keeps_nobody_from_the_others(tmp_path: Path, said: dict[str, Any]) -> None:
+    (tmp_path / "runs").mkdir()
+    for minute, changes in ((0, {}), (1, said)):
+        times = {"started": f"2026-11-20T05:0{minute}:00Z", "ended": "2026-11-20T05:10:00Z"}
+        account = {**run(1).account, "layouts": {"a": LOOK}, **times, **changes}
+        (tmp_path / f"runs/20261120T050{minute}00Z-rfi.json").write_text(json.dumps(account))
+    (found,) = recent(tmp_path, "rfi", NOW - 28 * DAY)
+    assert judged("rfi", [found], [], [], NOW, LIMITS).problems == []
 
 
 @pytest.mark.parametrize(
@@ -329,6 +463,12 @@ def test_the_health_of_a_publisher_says_what_is_usual() -> None:
     assert health.listings() == [(FEED, past[-1].started, "")]
     assert dict(health.captures())["2026-11-18"] == 480
     assert health.age == timedelta()
+
+
+def test_nothing_is_wrong_with_what_is_over() -> None:
+    past = [run(hours, failures=["nothing found where articles must be"]) for hours in range(200, 100, -1)]
+    assert {problem.kind for problem in judged("rfi", past, [], [], NOW, LIMITS).problems} == {"nothing", "late"}
+    assert judged("rfi", past, [], [], NOW, replace(LIMITS, ended=frozenset(["rfi"]))).problems == []
 
 
 def test_nothing_is_said_of_what_never_ran() -> None:

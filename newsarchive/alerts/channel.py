@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 __all__ = ["Channel", "Undelivered", "channels"]
 
 #: Characters from which on a word in an address may be a secret.
 LEAST_SECRET = 4
+#: Said where a message was too long.
+CUT = "\nThere is more: scrapy status."
+#: Kinds of addresses whose paths, and whose hosts, may be secrets that Apprise shows.
+SHOWN_PATH, SHOWN_HOST = ("json", "jsons", "xml", "xmls", "form", "forms"), ("ntfy", "ntfys")
 
 
 class Undelivered(RuntimeError):
@@ -43,8 +47,10 @@ class Channel:
         # What it says of its own may hold the address.
         logger.propagate = False
         try:
-            service = apprise.Apprise()
-            is_sent = service.add(self.address) and service.notify(body=text, title=title, body_format="text")
+            services = apprise.Apprise()
+            is_added = services.add(self.address)
+            most = min((service.body_maxlen for service in services), default=0) - len(title) - len(CUT)
+            is_sent = is_added and services.notify(body=_cut(text, most), title=title, body_format="text")
         except Exception as error:  # noqa: BLE001 - a hundred services fail in ways of their own, and all are told
             raise Undelivered(f"{self.name}: {self._clean(f'{type(error).__name__}: {error}')}") from None
         finally:
@@ -56,10 +62,19 @@ class Channel:
     def _clean(self, told: str) -> str:
         """Return what was said without secrets of the address."""
         words = re.split(r"[/?&=@:,#]", self.address.partition("://")[2])
-        hidden = {form for word in words for form in (word, unquote(word)) if len(form) >= LEAST_SECRET}
+        forms = {form for word in words for form in (word, unquote(word), quote(unquote(word), safe=""))}
+        hidden = {form for form in forms if len(form) >= LEAST_SECRET}
         for word in sorted(hidden - _plain(self.address), key=len, reverse=True):
             told = told.replace(word, "****")
         return " ".join(told.split())[:300]
+
+
+def _cut(text: str, most: int) -> str:
+    """Return as many of the first lines of a text as a service takes: it would refuse a longer one each time."""
+    if len(text) <= most:
+        return text
+    cut = text[: max(most, 0)]
+    return (cut.rpartition("\n")[0] or cut) + CUT
 
 
 def _plain(address: str) -> set[str]:
@@ -104,11 +119,27 @@ def _masked(address: str, number: int) -> str:
     """Return an address without its secrets; raise ValueError if it is none."""
     import apprise
 
-    logging.getLogger("apprise").addHandler(logging.NullHandler())
-    service = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+    logger = logging.getLogger("apprise")
+    before = logger.disabled
+    # What it says of an address that it does not know holds the address.
+    logger.disabled = True
+    try:
+        service = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+    finally:
+        logger.disabled = before
     if service is None:
         kind = address.partition("://")[0] if "://" in address else ""
         told = f" of the kind {kind!r}" if re.fullmatch(r"[a-z0-9]{1,20}", kind) else ""
         raise ValueError(f"alert address {number}{told} is none that Apprise knows: see the list of Apprise's services")
     masked = str(service.url(privacy=True))  # type: ignore[no-untyped-call]
-    return masked.partition("?")[0]
+    return _without_path(*masked.split("?", 1))
+
+
+def _without_path(masked: str, options: str = "") -> str:
+    """Return a masked address without what stands in place of a secret where a service has none of its own."""
+    kind, _, rest = masked.partition("://")
+    host, _, path = rest.partition("/")
+    if kind in SHOWN_HOST:
+        # Who knows a topic can read it. At the service's own host, it stands in the host's place.
+        return f"{kind}://****" if "mode=cloud" in options else f"{kind}://{host}/****"
+    return f"{kind}://{host}/****" if kind in SHOWN_PATH and path else masked

@@ -6,7 +6,7 @@ once and is well once: whoever was told of the first need not be told of each.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from newsarchive.alerts.message import Event
@@ -18,6 +18,8 @@ __all__ = ["CALM", "FORGOTTEN", "STILL", "Memory", "Open", "Topic"]
 CALM = 3
 #: What could not be looked at for so long is over, as far as anybody can tell: a listing that is asked no more.
 FORGOTTEN = timedelta(days=7)
+#: The same for what nobody has looked at, as a publisher of a job that runs once a month, or one that is gone.
+ABANDONED = timedelta(days=90)
 #: After this, whoever was told that something is broken is told that it still is.
 STILL = timedelta(days=1)
 
@@ -31,6 +33,8 @@ class Open:
     #: When it was looked at last, and how often since then it was found to be well.
     seen: datetime
     calm: int = 0
+    #: A run that ended until then says nothing new of it.
+    until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -70,14 +74,30 @@ class Memory:
 
     def look(self, verdicts: Iterable[Verdict], now: datetime) -> None:
         """Take in what was found at a time."""
+        verdicts = list(verdicts)
+        self._set_back(now)
         for verdict in verdicts:
             if verdict.problem:
                 self._broken(verdict.problem, now)
             else:
                 self._well(verdict, now)
+        looked_at = {_whose(verdict.key) for verdict in verdicts}
         for topic in self.topics.values():
-            for key in [key for key, one in topic.problems.items() if now - one.seen > FORGOTTEN]:
+            for key in [key for key, one in topic.problems.items() if now - one.seen > self._patience(key, looked_at)]:
                 del topic.problems[key]
+
+    @staticmethod
+    def _patience(key: str, looked_at: set[str]) -> timedelta:
+        """Return how long a problem is kept of which nothing is said."""
+        return FORGOTTEN if _whose(key) in looked_at else ABANDONED
+
+    def _set_back(self, now: datetime) -> None:
+        """Have nothing be later than now: a clock that was wrong must not keep people from being told."""
+        for topic in self.topics.values():
+            topic.since = min(topic.since, now)
+            for one in topic.problems.values():
+                one.since, one.seen = min(one.since, now), min(one.seen, now)
+                one.until = min(one.until, now) if one.until else None
 
     def _broken(self, problem: Problem, now: datetime) -> None:
         topic = self.topics.setdefault(problem.topic, Topic(now))
@@ -85,12 +105,15 @@ class Memory:
             # Those who have not been told that it was well need not be told again that it is broken.
             topic.since, topic.told = now, dict.fromkeys(topic.told, "broken")
         known = topic.problems.get(problem.key)
-        topic.problems[problem.key] = Open(problem, known.since if known else now, now)
+        topic.problems[problem.key] = Open(problem, known.since if known else now, now, until=now)
 
     def _well(self, verdict: Verdict, now: datetime) -> None:
         for topic in self.topics.values():
             if known := topic.problems.get(verdict.key):
                 known.seen = now
+                if verdict.at and known.until and verdict.at <= known.until:
+                    continue
+                known.until = verdict.at or known.until
                 known.calm += 0 if verdict.doubtful else 1
                 if known.calm >= CALM:
                     del topic.problems[verdict.key]
@@ -128,7 +151,13 @@ class Memory:
                 name: {
                     "since": topic.since,
                     "problems": [
-                        {**one.problem.as_json(), "since": one.since, "seen": one.seen, "calm": one.calm}
+                        {
+                            **one.problem.as_json(),
+                            "since": one.since,
+                            "seen": one.seen,
+                            "calm": one.calm,
+                            "until": one.until,
+                        }
                         for _, one in sorted(topic.problems.items())
                     ],
                     "told": dict(sorted(topic.told.items())),
@@ -139,13 +168,31 @@ class Memory:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
-        """Return the memory that was kept; raise ValueError, KeyError or TypeError if it is none."""
+        """Return the memory that was kept.
+
+        Raises ValueError, KeyError, TypeError, AttributeError or OverflowError if it is none.
+        """
         memory = cls()
         for name, told in kept["topics"].items():
-            topic = Topic(datetime.fromisoformat(told["since"]), told=dict(told["told"]))
+            topic = Topic(_time(told["since"]), told={str(to): str(state) for to, state in told["told"].items()})
             for one in told["problems"]:
                 problem = Problem.from_json(one)
-                since, seen = (datetime.fromisoformat(one[which]) for which in ("since", "seen"))
-                topic.problems[problem.key] = Open(problem, since, seen, int(one["calm"]))
+                until = _time(one["until"]) if one.get("until") else None
+                topic.problems[problem.key] = Open(
+                    problem, _time(one["since"]), _time(one["seen"]), int(one["calm"]), until
+                )
             memory.topics[str(name)] = topic
         return memory
+
+
+def _whose(key: str) -> str:
+    """Return of what a problem is, by its key: a publisher, or the archive."""
+    return key.partition(" ")[0]
+
+
+def _time(text: str) -> datetime:
+    """Return a time in UTC; raise ValueError, TypeError or OverflowError if it is none, or says no zone."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"a time without a zone: {text}")
+    return time.astimezone(UTC)

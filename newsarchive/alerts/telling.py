@@ -1,7 +1,7 @@
 """Tells people what has changed, and keeps what they were told."""
 
-import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,17 +67,39 @@ def _kept(archive: Path) -> Iterator[Memory]:
     file = archive / "alerts.json"
     content = orjson.dumps(memory.as_json(), option=orjson.OPT_INDENT_2) + b"\n"
     if not file.exists() or file.read_bytes() != content:
-        replace_file(file, content)
-        sync_folder(archive)
+        try:
+            replace_file(file, content)
+            sync_folder(archive)
+        except OSError:
+            if not _overwritten(file, content):
+                raise
+
+
+def _overwritten(file: Path, content: bytes) -> bool:
+    """Write into the room that a file has already; tell whether it has enough.
+
+    On a full disk people would otherwise be told again by every run. After a kill they are told once more.
+    """
+    try:
+        with file.open("r+b") as kept:
+            if len(content) > os.fstat(kept.fileno()).st_blocks * 512:
+                return False
+            kept.write(content)
+            kept.truncate()
+            kept.flush()
+            os.fsync(kept.fileno())
+    except OSError:
+        return False
+    return True
 
 
 def remembered(archive: Path) -> Memory:
     """Return the memory of an archive: an empty one if there is none, or none that can be read."""
     try:
-        return Memory.from_json(json.loads((archive / "alerts.json").read_bytes()))
+        return Memory.from_json(orjson.loads((archive / "alerts.json").read_bytes()))
     except FileNotFoundError:
         return Memory()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         logger.error("%s/alerts.json cannot be understood (%s): whoever has to know is told once more", archive, error)
         return Memory()
 

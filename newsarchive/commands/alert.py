@@ -8,10 +8,12 @@ from pathlib import Path
 from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 
-from newsarchive.aftermath import Aftermath, examined, tell_all
+from newsarchive.aftermath import Aftermath, examined, tell_all, unreadable
 from newsarchive.alerts import Channel, Undelivered, channels
 from newsarchive.archival import OF_KIND, Status, worst
+from newsarchive.health import Thresholds
 from newsarchive.index import IndexUnusable
+from newsarchive.printable import printable
 from newsarchive.verify import publishers_of
 
 __all__ = ["Command"]
@@ -43,6 +45,7 @@ class Command(ScrapyCommand):
             raise UsageError("it takes no arguments: all publishers are looked at", print_help=False)
         try:
             reached = channels(self.settings)
+            Thresholds.of(self.settings)
         except (ValueError, OSError) as error:
             raise UsageError(str(error), print_help=False) from error
         if opts.test:
@@ -51,15 +54,16 @@ class Command(ScrapyCommand):
         archive, now = Path(self.settings["ARCHIVE_DIR"]), datetime.now(UTC)
         try:
             health = examined(archive, publishers_of(archive), self.settings, now)
-        except (FileNotFoundError, IndexUnusable, sqlite3.Error, OSError) as error:
-            print(f"{archive}: whether it is well cannot be told: {error}")
-            self.exitcode = int(Status.STORAGE)
-            return
-        after = Aftermath(health.problems)
-        tell_all(after, archive, health.all_verdicts, reached, now)
-        for line in after.lines:
-            print(line)
-        self.exitcode = int(worst([after.status, *(OF_KIND[problem.kind] for problem in health.problems)]))
+            verdicts = [*health.all_verdicts, unreadable()]
+        except (IndexUnusable, sqlite3.Error, OSError) as error:
+            # A disk that is gone has no index either, and nobody else may tell of it.
+            verdicts = [unreadable(error)]
+        after = Aftermath([verdict.problem for verdict in verdicts if verdict.problem])
+        tell_all(after, archive, verdicts, reached, now)
+        # What is no news is for whoever reads this, too.
+        for line in after.lines or [f"still: {problem}" for problem in after.problems]:
+            print(printable(line))
+        self.exitcode = int(worst([after.status, *(OF_KIND[problem.kind] for problem in after.problems)]))
 
     def try_out(self, reached: list[Channel]) -> None:
         """Send everybody a message, and say who could not be reached."""

@@ -20,6 +20,7 @@ from newsarchive.alerts import channels
 from newsarchive.archival import MEANS, Archival, Outcome, Status, worst
 from newsarchive.backfill import stretch
 from newsarchive.files import replace_file
+from newsarchive.health import Thresholds
 from newsarchive.printable import printable
 from newsarchive.publication import NotPublished, Options, Publication, publish
 from newsarchive.publishers import publishers
@@ -76,6 +77,7 @@ class Command(ScrapyCommand):
             options = Options.of(self.settings)
             stretch(opts.since, opts.until, datetime.now(UTC)) if opts.since else None
             reached = channels(self.settings)
+            Thresholds.of(self.settings)
         except (ValueError, OSError, NotPublished) as error:
             raise UsageError(str(error), print_help=False) from error
         archive = Path(self.settings["ARCHIVE_DIR"])
@@ -86,12 +88,12 @@ class Command(ScrapyCommand):
         outcomes = archival.outcomes(names)
         # Who is asked to stop has no time for a network.
         published = publish(archive, options, pushing=opts.push and not archival.stopped) if opts.git else None
-        after = aftermath(archive, outcomes, self.settings, reached, datetime.now(UTC), published)
+        skipped = [name for name in names if name not in {outcome.publisher for outcome in outcomes}]
+        after = aftermath(archive, outcomes, self.settings, reached, datetime.now(UTC), published, skipped)
         # That another run publishes is no problem that anybody is told of.
         busy = [Status.RUNNING] if published and published.busy else []
         statuses = [after.status, *busy, *(outcome.status for outcome in outcomes)]
         self.exitcode = int(worst(statuses))
-        skipped = [name for name in names if name not in {outcome.publisher for outcome in outcomes}]
         self.report(archival, outcomes, skipped, after, published, opts.report)
 
     def arguments(self, opts: argparse.Namespace) -> list[str]:
@@ -133,7 +135,7 @@ class Command(ScrapyCommand):
         for name in skipped:
             console.print(f"{name}: not run, as there was no time left for it", markup=False, highlight=False)
         for line in [*after.lines, *(published.lines if published else ())]:
-            console.print(line, markup=False, highlight=False)
+            console.print(printable(line), markup=False, highlight=False)
         told: dict[str, Any] = {
             "started": archival.started,
             "status": self.exitcode,
@@ -146,7 +148,11 @@ class Command(ScrapyCommand):
         if file == "-":
             sys.stdout.buffer.write(content)
         elif file:
-            replace_file(Path(file), content)
+            try:
+                replace_file(Path(file), content)
+            except OSError as error:
+                print(printable(f"{file} cannot be written: {error.strerror or error}"), file=sys.stderr)
+                self.exitcode = int(worst([Status(self.exitcode), Status.STORAGE]))
 
 
 def _seconds(text: str) -> float:

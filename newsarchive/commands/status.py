@@ -97,14 +97,16 @@ class Command(ScrapyCommand):
         for name in names:
             spider = spider_class(loader, name) if name in known else None
             labels[name] = (getattr(spider, "label", "") or name, getattr(spider, "language", ""))
-        thresholds = Thresholds.of(self.settings, open_since(archive))
         try:
+            thresholds = Thresholds.of(self.settings, open_since(archive))
             return overview(archive, labels, now, thresholds, first)
         except FileNotFoundError:
             told = "there is no index yet; run scrapy crawl, or scrapy verify --repair if there are captures"
             print(f"{archive}: {told}", file=sys.stderr)
         except (IndexUnusable, sqlite3.Error, OSError) as error:
             print(error, file=sys.stderr)
+        except ValueError as error:
+            raise UsageError(str(error), print_help=False) from error
         return None
 
     def _tell(self, told: Overview, files: dict[str, str], *, as_object: bool) -> Status:

@@ -6,7 +6,7 @@ things happened in the last weeks. Only what is sure to be no chance is a proble
 too many for people to keep looking.
 """
 
-from newsarchive.health.accounts import Past, Run, recent, unwritten
+from newsarchive.health.accounts import Past, Run, found_nothing, recent, unwritten
 from newsarchive.health.archive import ArchiveHealth, archive_health
 from newsarchive.health.band import Band, Rate, band
 from newsarchive.health.disk import Disk, disk_of, room
@@ -30,6 +30,7 @@ __all__ = [
     "archive_health",
     "band",
     "disk_of",
+    "found_nothing",
     "health_of",
     "judged",
     "recent",

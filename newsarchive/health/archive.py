@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from newsarchive.health.accounts import recent
 from newsarchive.health.disk import Disk, disk_of, room
 from newsarchive.health.problem import Problem, Thresholds, Verdict
 from newsarchive.health.publisher import Health, health_of
@@ -46,5 +47,8 @@ def archive_health(
     """
     with closing(Index(index_file(archive), read_only=True)) as index:
         healths = [health_of(index, archive, name, now, thresholds, holds=holds) for name in publishers]
-    disk = disk_of(archive, [health.runs for health in healths])
+        # All publishers share the disk, whether anybody asks for them or not.
+        others = set(index.publishers()) - {health.publisher for health in healths}
+    pasts = [recent(archive, name, now - thresholds.window, now) for name in sorted(others)]
+    disk = disk_of(archive, [*(health.runs for health in healths), *pasts])
     return ArchiveHealth(archive, now, healths, disk, list(room(disk, thresholds)))

@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import median_low
 
 from newsarchive.coverage import Span
-from newsarchive.health.accounts import Past, Run, unwritten
+from newsarchive.health.accounts import Past, Run, found_nothing, unwritten
 from newsarchive.health.band import Rate, band
 from newsarchive.health.problem import Problem, Thresholds, Verdict
 from newsarchive.health.rhythm import Rhythm
@@ -15,7 +15,11 @@ __all__ = ["failing", "gaps", "last_run", "late", "listings", "pause_between", "
 
 #: Decimal digits of surprise of each of several runs in a row that fail.
 UNUSUAL = 3
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+#: A listing that has not been asked for so long is none any more, or only asked where others fail.
+FORSAKEN = 2 * DAY
+#: Pauses as long as this many others are those of a schedule, as nights and weekends; and how much longer one may be.
+PLANNED, LONGER = 3, 1.25
 
 
 def verdict(problem: Problem, is_so: bool) -> Verdict:
@@ -28,9 +32,10 @@ def last_run(publisher: str, past: Past) -> Iterator[Verdict]:
     if not past:
         return
     account = past[-1].account
-    nothing = "nothing was found where articles must be"
-    is_empty = any(line.startswith("nothing found") for line in account["failures"])
-    yield verdict(Problem(publisher, "nothing", "", nothing), is_empty)
+    nothing = Problem(publisher, "nothing", "", "nothing was found where articles must be")
+    # Another look at what is known says nothing of what is new.
+    if asked := [run for run in past if run.asks_for_new]:
+        yield verdict(nothing, found_nothing(asked[-1].account))
     hosts = {host for run in past for host in run.account["manners"].get("blocked", {})}
     for host in sorted(hosts):
         blocked = account["manners"].get("blocked", {})
@@ -42,12 +47,14 @@ def last_run(publisher: str, past: Past) -> Iterator[Verdict]:
 
 
 def listings(publisher: str, past: Past, thresholds: Thresholds) -> Iterator[Verdict]:
-    """Yield whether listings could be read; one that failed just once or twice is asked for again."""
+    """Yield whether the listings asked of late could be read; one that failed just once or twice is asked again."""
     tried: dict[str, list[tuple[Run, str]]] = {}
     for run in past:
         for listing in run.account["listings"]:
             tried.setdefault(listing["url"], []).append((run, listing.get("failed", "")))
     for url, ends in sorted(tried.items()):
+        if ends[-1][0].started < past[-1].started - FORSAKEN:
+            continue
         failed = 0
         while failed < len(ends) and ends[-1 - failed][1]:
             failed += 1
@@ -62,7 +69,10 @@ def listings(publisher: str, past: Past, thresholds: Thresholds) -> Iterator[Ver
 
 def failing(publisher: str, past: Past, thresholds: Thresholds) -> Iterator[Verdict]:
     """Yield whether unusually many articles could not be had, in several runs in a row."""
-    last, before = past[-thresholds.patience :], past[: -thresholds.patience]
+    key = Problem(publisher, "failing", "", "").key
+    last, since = past[-thresholds.patience :], thresholds.since.get(key)
+    # Neither what came after it was told is usual, nor the runs by which it was seen.
+    before = [run for run in past if not since or run.started < since][: -thresholds.patience]
     if not before or before[-1].started - before[0].started < thresholds.learn:
         return
     usual = band(run.rate("failed") for run in before)
@@ -87,8 +97,8 @@ def gaps(publisher: str, known: Sequence[Span], now: datetime, thresholds: Thres
 
 
 def silent(publisher: str, rhythm: Rhythm, past: Past, thresholds: Thresholds) -> Iterator[Verdict]:
-    """Yield whether a publisher has had no article for unusually long, as of the last run that asked for new ones."""
-    asked = [run for run in past if run.account.get("purpose", "all") == "all"]
+    """Yield whether a publisher has had no article for unusually long, as of the last run that could read a listing."""
+    asked = [run for run in past if run.asks_for_new and any("links" in one for one in run.account["listings"])]
     if not asked or not rhythm.newest or rhythm.days < thresholds.learn / timedelta(days=1):
         return
     now = asked[-1].started
@@ -105,12 +115,18 @@ def pause_between(past: Past) -> timedelta | None:
 
 
 def late(publisher: str, past: Past, now: datetime, thresholds: Thresholds) -> Iterator[Verdict]:
-    """Yield whether no run has ended for several times as long as usual: whatever starts them has stopped."""
+    """Yield whether no run that asks for what is new has ended for unusually long: whatever starts them has stopped.
+
+    Nights and weekends without runs are no trouble where they belong to the schedule.
+    """
+    past = [run for run in past if run.asks_for_new]
     pause = pause_between(past)
-    if not pause:
+    if not pause or past[-1].started - past[0].started < thresholds.learn:
         return
+    planned = sorted((after.started - before.started for before, after in pairwise(past)), reverse=True)[:PLANNED][-1]
+    most = max(pause * thresholds.late, planned * LONGER, HOUR)
     text = f"no run has ended since {past[-1].ended:%Y-%m-%d %H:%M} UTC; usually one begins every {spell(pause)}"
-    yield verdict(Problem(publisher, "late", "", text), now - past[-1].ended > max(pause * thresholds.late, HOUR))
+    yield verdict(Problem(publisher, "late", "", text), now - past[-1].ended > most)
 
 
 def spell(time: timedelta) -> str:

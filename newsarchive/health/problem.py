@@ -5,7 +5,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from newsarchive.printable import printable
+
 __all__ = ["Problem", "Thresholds", "Verdict"]
+
+#: Settings that are whole numbers, and all others, of which each must be below the most.
+WHOLE = ("HEALTH_LEAST", "HEALTH_PATIENCE", "HEALTH_DISK_FREE")
+SETTINGS = (
+    *WHOLE,
+    *("HEALTH_WINDOW_DAYS", "HEALTH_LEARN_DAYS", "HEALTH_SURPRISE", "HEALTH_SURPRISE_LOUD", "HEALTH_SILENCE"),
+    *("HEALTH_GAP_DAYS", "HEALTH_LATE", "HEALTH_DISK_DAYS"),
+)
+MOST = 10**18
+#: Of days.
+MOST_DAYS = 36_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +35,11 @@ class Problem:
     text: str
     #: Address of an article or a listing to look at; empty if there is none.
     example: str = ""
+
+    def __post_init__(self) -> None:
+        """Escape what a terminal, a mail or a log would obey: much of it was written by others."""
+        for name, most in (("subject", 1000), ("text", 500), ("example", 1000)):
+            object.__setattr__(self, name, printable(getattr(self, name))[:most])
 
     @property
     def key(self) -> str:
@@ -58,6 +76,9 @@ class Verdict:
     problem: Problem | None = None
     #: Whether it is so nearly wrong that a problem told before is not over yet.
     doubtful: bool = False
+    #: When the run ended by which it was judged; None if the clock or the disk tell. Before another run has ended,
+    #: looking again says nothing new.
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +96,23 @@ class Thresholds:
     late: float = 3
     disk_days: float = 14
     disk_free: int = 1_000_000_000
+    #: Publishers that are not archived any more.
+    ended: frozenset[str] = frozenset()
     #: When problems began that somebody was told, by key: what came after is not what is usual.
     since: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Any, since: Mapping[str, datetime] | None = None) -> Self:
-        """Return the thresholds of a project's settings."""
+        """Return the thresholds of a project's settings; raise ValueError for one that is no positive number."""
+        for name in SETTINGS:
+            most = MOST_DAYS if name.endswith("_DAYS") else MOST
+            try:
+                is_one = 0 < settings.getfloat(name) < most
+            except (TypeError, ValueError):
+                is_one = False
+            if not is_one or (name in WHOLE and settings.getfloat(name) % 1):
+                kind = "whole number" if name in WHOLE else "number"
+                raise ValueError(f"{name} is no {kind} above 0 and below {most}: {settings[name]!r}")
         return cls(
             window=timedelta(days=settings.getfloat("HEALTH_WINDOW_DAYS")),
             learn=timedelta(days=settings.getfloat("HEALTH_LEARN_DAYS")),
@@ -92,7 +124,8 @@ class Thresholds:
             gap=timedelta(days=settings.getfloat("HEALTH_GAP_DAYS")),
             late=settings.getfloat("HEALTH_LATE"),
             disk_days=settings.getfloat("HEALTH_DISK_DAYS"),
-            disk_free=settings.getint("HEALTH_DISK_FREE"),
+            disk_free=int(settings.getfloat("HEALTH_DISK_FREE")),
+            ended=frozenset(settings.getlist("HEALTH_ENDED")),
             since=since or {},
         )
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -168,9 +168,12 @@ def judged(
         *checks.failing(publisher, past, thresholds),
         *checks.gaps(publisher, gaps, now, thresholds),
         *checks.silent(publisher, rhythm, past, thresholds),
-        *checks.late(publisher, past, now, thresholds),
         *drift(publisher, past, thresholds),
     ]
+    verdicts = [replace(verdict, at=runs[-1].ended) for verdict in verdicts] if runs else verdicts
+    verdicts += checks.late(publisher, past, now, thresholds)
+    if publisher in thresholds.ended:
+        verdicts = []
     lags = [(captured, captured - published) for published, captured in arrivals]
     return Health(publisher, now, holdings, runs, past, rhythm, lags, gaps, verdicts)
 
@@ -183,12 +186,12 @@ def health_of(
     Where runs have stopped for longer than the window of what is usual, the weeks before count.
     """
     since = now - thresholds.window
-    runs = recent(archive, publisher, since)
-    if not runs and (last := last_started(archive, publisher)):
-        runs = recent(archive, publisher, last - thresholds.window)
+    runs = recent(archive, publisher, since, now)
+    if not runs and (last := last_started(archive, publisher, now)):
+        runs = recent(archive, publisher, last - thresholds.window, now)
     return judged(
         publisher,
-        [run for run in runs if run.ended <= now],
+        runs,
         index.arrivals(publisher, since),
         index.gaps(publisher),
         now,

@@ -101,4 +101,6 @@ class Rhythm:
     def of(cls, published: Sequence[datetime], now: datetime, window: timedelta, gaps: Sequence[Span] = ()) -> "Rhythm":
         """Return the rhythm of the articles of a window of time that ends now; it begins with the first of them."""
         times = sorted(time.astimezone(UTC) for time in published if now - window <= time <= now)
-        return cls(times, times[0] if times else now, gaps)
+        since = times[0] if times else now
+        # Those of ten years would be compared with each silence.
+        return cls(times, since, [gap for gap in gaps if gap.end > since])
