@@ -26,6 +26,10 @@ TAIL = 0.05
 LEAST_DAYS = 7
 #: Reasons that say of themselves that a page is not what its spider knows: two pages in a row are enough.
 LOUD = ("drift", "unknown-layout", "body-lost", "unreadable")
+#: Fields of which only new articles tell: of others, servers may send only those that have changed.
+AT_FIRST = ("modified",)
+#: What is told of texts; only more of it is a trouble.
+LENGTHS = ("short", "long")
 #: What the pages of a layout looked like, as ``newsarchive.profile`` tells of them.
 Look = Mapping[str, Any]
 
@@ -53,8 +57,9 @@ def drift(publisher: str, past: Past, thresholds: Thresholds) -> Iterator[Verdic
         for subject, measure, words in _measures(before, looks[-1][1]):
             counted = [(run, measure(look)) for run, look in looks]
             name = f"{layout} {subject}".strip()
-            judged = Judged(Problem(publisher, "drift", name, ""), layout, words, counted, subject)
+            judged = Judged(Problem(publisher, "drift", name, ""), layout, words, counted, subject, subject in LENGTHS)
             yield from _judged(judged, [look for _, look in looks], past[-1], thresholds)
+    yield from _revisions(publisher, past, thresholds)
     yield from _refusals(publisher, past, thresholds)
 
 
@@ -69,6 +74,8 @@ class Judged(NamedTuple):
     counted: list[tuple[Run, Counts]]
     #: What an example of it is called.
     example: str
+    #: Whether less of it than usual is no trouble.
+    only_more: bool = True
 
 
 class Way(NamedTuple):
@@ -91,7 +98,8 @@ def _judged(judged: Judged, looks: list[Look], last: Run, thresholds: Thresholds
     for way in _ways(judged.counted, last, thresholds.since.get(key), thresholds.learn):
         rate, usual = sum(way.now, Rate(0, 0)), band(way.before)
         if rate.of and way.length >= way.learn and usual.of >= thresholds.least:
-            surprises.append((usual.surprise(rate), rate, usual.mean, way.when))
+            is_usual = judged.only_more and rate.hits <= rate.of * usual.mean
+            surprises.append((0.0 if is_usual else usual.surprise(rate), rate, usual.mean, way.when))
     if not surprises:
         return
     surprise, rate, mean, when = max(surprises)
@@ -152,7 +160,6 @@ def _measures(before: list[Look], last: Look) -> Iterator[tuple[str, Measure, st
     """Yield what is counted of a layout, by the name of its example, and what that says of a page."""
     for field in last["empty"]:
         yield field, partial(_empty, field=field), f"have no {field}"
-    yield "revised", _revised, "that were read again have changed"
     lengths: Counter[int] = Counter()
     for look in before:
         lengths.update({int(at): sum(pair) for at, pair in look["lengths"].items()})
@@ -176,18 +183,32 @@ def _edge(lengths: list[tuple[int, int]], total: int, outside: int) -> int:
 
 def _empty(look: Look, field: str) -> Counts:
     new, again = look["empty"].get(field, (0, 0))
-    return Counts(Rate(new + again, sum(look["read"])), Rate(new, look["read"][0]))
-
-
-def _revised(look: Look) -> Counts:
-    rate = Rate(look["revised"], look["read"][1])
-    return Counts(rate, rate)
+    at_first = Rate(new, look["read"][0])
+    return Counts(at_first if field in AT_FIRST else Rate(new + again, sum(look["read"])), at_first)
 
 
 def _among(look: Look, least: int, most: int) -> Counts:
     pairs = [pair for at, pair in look["lengths"].items() if least <= int(at) <= most]
     new, again = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
     return Counts(Rate(new + again, sum(look["read"])), Rate(new, look["read"][0]))
+
+
+def _revisions(publisher: str, past: Past, thresholds: Thresholds) -> Iterator[Verdict]:
+    """Yield what is to be said of articles that were looked at again: where many have changed at once, pages have.
+
+    Servers that say themselves that a page is unchanged say so for any layout, so layouts are not told apart.
+    """
+    counted = [(run, Counts(rate, rate)) for run in past for rate in [_revised(run)]]
+    lately = [run for run in past if run.started > past[-1].started - DAY]
+    looks = [(name, look) for run in lately for name, look in run.looks.items() if look["revised"]]
+    layouts = ", ".join(dict.fromkeys(name for name, _ in looks if name))
+    words = "that were looked at again have changed"
+    judged = Judged(Problem(publisher, "drift", "revised", ""), layouts, words, counted, "revised")
+    yield from _judged(judged, [look for _, look in looks], past[-1], thresholds)
+
+
+def _revised(run: Run) -> Rate:
+    return Rate(run.account["revised"], run.account["revised"] + run.account["unchanged"])
 
 
 def _refusals(publisher: str, past: Past, thresholds: Thresholds) -> Iterator[Verdict]:
