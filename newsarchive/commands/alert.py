@@ -11,7 +11,7 @@ from scrapy.exceptions import UsageError
 from newsarchive.aftermath import Aftermath, examined, tell_all
 from newsarchive.alerts import Channel, Undelivered, channels
 from newsarchive.archival import OF_KIND, Status, worst
-from newsarchive.index import IndexUnusable
+from newsarchive.index import NO_INDEX, IndexUnusable
 from newsarchive.verify import publishers_of
 
 __all__ = ["Command"]
@@ -43,7 +43,7 @@ class Command(ScrapyCommand):
             raise UsageError("it takes no arguments: all publishers are looked at", print_help=False)
         try:
             reached = channels(self.settings)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise UsageError(str(error), print_help=False) from error
         if opts.test:
             self.try_out(reached)
@@ -51,7 +51,11 @@ class Command(ScrapyCommand):
         archive, now = Path(self.settings["ARCHIVE_DIR"]), datetime.now(UTC)
         try:
             health = examined(archive, publishers_of(archive), self.settings, now)
-        except (FileNotFoundError, IndexUnusable, sqlite3.Error, OSError) as error:
+        except FileNotFoundError:
+            print(f"{archive}: {NO_INDEX}")
+            self.exitcode = int(Status.FAILED)
+            return
+        except (IndexUnusable, sqlite3.Error, OSError) as error:
             print(f"{archive}: whether it is well cannot be told: {error}")
             self.exitcode = int(Status.STORAGE)
             return
