@@ -1,12 +1,10 @@
 """``scrapy archive``: a run of every publisher, a summary, and the exit status that says the gravest of all."""
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +15,7 @@ import orjson
 import pytest
 from channels import web_server
 from places import CHECKOUT
-from server import Server, article_url, cna_page, reply, serving
+from server import Server, article_url, calling, cna_page, reply, serving
 
 from newsarchive.archival import GRAVEST, Status, status_of, worst
 from newsarchive.lock import hold
@@ -37,27 +35,9 @@ def server() -> Iterator[Server]:
 
 
 def command(server: Server, folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
-    """Return a command and its environment; all publishers meet the server as their proxy."""
-    settings = {
-        "SPIDER_MODULES": "server",
-        "ARCHIVE_DIR": folder / "archive",
-        "DOWNLOAD_DELAY": 0,
-        "BACKOFF_START": 0,
-        "RETRY_TIMES": 0,
-        "WAYBACK": False,
-        "TWISTED_DNS_RESOLVER": "server.NoNetwork",
-    }
-    options = [word for name, value in settings.items() for word in ("-s", f"{name}={value}")]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
-        "http_proxy": server.url,
-        "https_proxy": server.url,
-        # Alerts go to another server.
-        "no_proxy": "127.0.0.1",
-        "PYTHONPATH": str(Path(__file__).parent),
-        "CRAWL_LISTINGS": LISTING,
-    }
-    return [sys.executable, "-m", "scrapy", "archive", *words, *options], environment
+    """Return a call of ``scrapy archive`` and its environment."""
+    called, environment = calling(server, folder / "archive", "archive", *words)
+    return called, {**environment, "CRAWL_LISTINGS": LISTING}
 
 
 def archive(server: Server, folder: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
