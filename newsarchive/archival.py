@@ -82,6 +82,8 @@ DRIFTED = ("drift", "unknown-layout", "body-lost")
 EXPECTED = ("finished", "closespider_timeout", "closespider_itemcount", "closespider_timeout_no_item")
 #: Failures of a run that had to stop: what it left, the next run takes up.
 STOPPED = re.compile(r"\d+ × (?:article|listing)/failed/stopped$|stopped before its end: closespider_")
+#: The same of one that had to stop while it asked for a stretch of time.
+LEFT = re.compile(r"\S+ \S+ to \S+ \S+ is not complete: ")
 
 
 def worst(statuses: Iterable[Status]) -> Status:
@@ -126,7 +128,10 @@ def status_of(code: int, account: Mapping[str, Any], said: Sequence[str] = ()) -
     if not account:
         is_unwritten = any("cannot be written" in line for line in said)
         return Status.STORAGE if is_unwritten else Status.FAILED if code else Status.WELL
-    failures = [line for line in account["failures"] if not STOPPED.match(line)]
+    is_limited = account["finish"].startswith("closespider_")
+    failures = [
+        line for line in account["failures"] if not STOPPED.match(line) and not (is_limited and LEFT.match(line))
+    ]
     found = []
     if unwritten(account):
         found.append(Status.STORAGE)

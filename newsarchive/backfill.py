@@ -26,7 +26,7 @@ from newsarchive.series import DaySeries, Ending, Series
 if TYPE_CHECKING:
     from newsarchive.spider import PublisherSpider
 
-__all__ = ["ABSENT", "BackFill", "stretch"]
+__all__ = ["ABSENT", "BackFill", "NoTime", "stretch"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +38,32 @@ OVER = frozenset(("budget", "backing-off", "blocked", "crawl-delay", "robots-unr
 ABSENT = frozenset(("absent", "status-404", "status-410"))
 
 
+class NoTime(ValueError):
+    """Says that what is given as ``since`` or ``until``, its ``name``, is no time."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}={text} is no day or time like 2023-01-31 or 2023-01-31T12:00")
+        self.name = name
+
+
 def stretch(since: str, until: str, now: datetime) -> Span:
     """Return the time between two days or moments as people write them; days count to their end, without zone in UTC.
 
-    Raises ValueError for what is no time, or a stretch that ends before it begins.
+    Raises NoTime for what is no time, and ValueError for a stretch that ends before it begins.
     """
-    start, end = _moment(since), _moment(until) if until else now
+    start, end = _moment("since", since), _moment("until", until) if until else now
     if until and len(until) == len("2023-01-31"):
-        end += timedelta(days=1)
+        end = min(end, now) + timedelta(days=1)
     if start >= min(end, now):
         raise ValueError(f"nothing lies between since={since} and until={until or 'now'}")
     return Span(start, min(end, now))
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+def _moment(name: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NoTime(name, text) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

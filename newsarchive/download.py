@@ -126,6 +126,13 @@ class RobotsMiddleware(RobotsTxtMiddleware):
 class OnSiteRedirectMiddleware(RedirectMiddleware):
     """Follows redirects on the publisher's own site and refuses all others, so that each ends counted."""
 
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the middleware for a crawler, without what warns in every run that there is no referrer."""
+        made = cls(crawler.settings)
+        made.crawler = crawler
+        return made
+
     def process_response(
         self, request: Request, response: Response, spider: Spider | None = None
     ) -> Request | Response:

@@ -24,6 +24,7 @@ from newsarchive.files import Drafts, make_folder, sweep, sync_folder
 from newsarchive.index import Entry, Index
 from newsarchive.post import content_of
 from newsarchive.reading import Reader
+from newsarchive.remembered import NO_ACCOUNT, accounts
 from newsarchive.served import capture_of, location
 from newsarchive.store import AGAIN, entry_of, index_file, keep, run_row
 from newsarchive.warc import Damage, Served, WarcError, mend, read
@@ -72,9 +73,11 @@ def closing(settings: Settings, publisher: str) -> Iterator[str]:
 def settling(settings: Settings, publisher: str, read: Iterable[Path]) -> Iterator[str]:
     """Note the capture files that were read to their end, make stale posts again, and yield what was done."""
     with Recovery.of(settings, publisher) as recovery:
-        for file in read:
-            if file.resolve().parent == recovery.captures.resolve():
-                recovery.known(file)
+        own = [file for file in read if file.resolve().parent == recovery.captures.resolve()]
+        for file in own:
+            recovery.known(file)
+        if own:
+            recovery.silent_runs()
         yield from recovery.restore_posts()
 
 
@@ -112,12 +115,15 @@ class Recovery:
         yield from self.close_captures()
         sweep(self.archive / "runs")
         unknown = self.unknown_files()
+        is_new = not self.index.runs(self.publisher)
         if unknown:
             sweep(self.archive / "_posts" / self.publisher)
             # A run may have been killed between giving a file its name and making that safe.
             sync_folder(self.captures)
         for file in unknown:
             yield from self.read_again(file)
+        if is_new:
+            self.silent_runs()
         yield from self.restore_posts()
 
     def close_captures(self) -> Iterator[str]:
@@ -212,6 +218,15 @@ class Recovery:
                 account = orjson.loads(file.read_bytes())
                 if account["run"] == name["run"]:
                     self.index.run_recorded(run_row(account))
+
+    def silent_runs(self) -> None:
+        """Tell an index that was made again of crawls that captured nothing: no file leads to their accounts."""
+        known = {row.run for row in self.index.runs(self.publisher)}
+        with self.index.transaction():
+            for _, account in accounts(self.archive, self.publisher):
+                with suppress(*NO_ACCOUNT):
+                    if account["kind"] == "crawl" and not account["captures"] and account["run"] not in known:
+                        self.index.run_recorded(run_row(account))
 
     def restore_posts(self) -> Iterator[str]:
         """Make the posts again that are not those of their article's newest revision."""

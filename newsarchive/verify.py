@@ -9,7 +9,7 @@ import os
 import random
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from rich.filesize import decimal
+from scrapy.exceptions import UsageError
 
 from newsarchive.address import canonical_url
 from newsarchive.capture import NO_RESPONSES, Capture
@@ -52,6 +53,7 @@ __all__ = [
     "amount",
     "is_there",
     "names_in",
+    "publishers_asked",
     "publishers_of",
 ]
 
@@ -151,6 +153,15 @@ def publishers_of(archive: Path) -> list[str]:
     with suppress(OSError, IndexUnusable, sqlite3.Error), Index(index_file(archive), read_only=True) as index:
         names.update(index.publishers())
     return sorted(names)
+
+
+def publishers_asked(archive: Path, names: Iterable[str]) -> list[str]:
+    """Return the publishers that are named, each once, or all of which an archive holds anything; raise UsageError."""
+    held = publishers_of(archive)
+    if unknown := sorted(set(names) - set(held)):
+        told = f"it holds {', '.join(held)}" if held else "it holds nothing"
+        raise UsageError(f"{archive} holds nothing of {', '.join(unknown)}: {told}", print_help=False)
+    return list(dict.fromkeys(names)) or held
 
 
 @dataclass

@@ -325,6 +325,32 @@ def crawl(
     return Crawl(done.returncode, done.stdout, done.stderr, archive, **told)
 
 
+def calling(server: Server, archive: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    """Return a command that starts crawls, and its environment; all publishers meet the server as their proxy.
+
+    Listings are named by ``CRAWL_LISTINGS`` in the environment.
+    """
+    settings = {
+        "SPIDER_MODULES": "server",
+        "ARCHIVE_DIR": archive,
+        "DOWNLOAD_DELAY": 0,
+        "BACKOFF_START": 0,
+        "RETRY_TIMES": 0,
+        "WAYBACK": False,
+        "TWISTED_DNS_RESOLVER": "server.NoNetwork",
+    }
+    options = [word for name, value in settings.items() for word in ("-s", f"{name}={value}")]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+        "http_proxy": server.url,
+        "https_proxy": server.url,
+        # Alerts go to another server.
+        "no_proxy": "127.0.0.1",
+        "PYTHONPATH": str(Path(__file__).parent),
+    }
+    return [sys.executable, "-m", "scrapy", *words, *options], environment
+
+
 def article_url(id: str) -> str:
     """Return the address of an article, as the proxy is asked for it."""
     return f"http://www.cna.com.tw/news/ahel/{id}.aspx"

@@ -232,13 +232,22 @@ def test_no_secret_is_shown(tmp_path: Path, address: str) -> None:
 
 def test_addresses_come_from_settings_environment_and_a_file(tmp_path: Path) -> None:
     file = tmp_path / "addresses"
-    file.write_text("json://c.example\njson://c.example\n")
+    file.write_text("# json://remark.example\njson://c.example\njson://c.example\n")
     environment = {"NEWSARCHIVE_ALERTS": " json://b.example ", "NEWSARCHIVE_ALERTS_FILE": str(file)}
     found = channels({"ALERTS": "json://a.example"}, environment)
     assert [channel.name for channel in found] == [
         *(f"json://{host}.example/" for host in "abc"),
         "json://c.example/ (2)",
     ]
+
+
+def test_a_file_of_addresses_that_cannot_be_read(tmp_path: Path) -> None:
+    for make, why in ((lambda: None, "No such file"), (lambda: (tmp_path / "x").write_bytes(b"\xff"), "not UTF-8")):
+        make()
+        with pytest.raises(
+            ValueError, match=f"NEWSARCHIVE_ALERTS_FILE names {tmp_path}/x, which cannot be read: .*{why}"
+        ):
+            channels({"ALERTS": []}, {"NEWSARCHIVE_ALERTS_FILE": str(tmp_path / "x")})
 
 
 @pytest.mark.parametrize("address", ["nonsense", "nosuch://user:hunter2secret@host", "mailto://"])

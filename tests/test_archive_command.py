@@ -1,12 +1,10 @@
 """``scrapy archive``: a run of every publisher, a summary, and the exit status that says the gravest of all."""
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +15,7 @@ import orjson
 import pytest
 from channels import web_server
 from places import CHECKOUT
-from server import Server, article_url, cna_page, reply, serving
+from server import Server, article_url, calling, cna_page, reply, serving
 
 from newsarchive.archival import GRAVEST, Status, status_of, worst
 from newsarchive.lock import hold
@@ -37,27 +35,9 @@ def server() -> Iterator[Server]:
 
 
 def command(server: Server, folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
-    """Return a command and its environment; all publishers meet the server as their proxy."""
-    settings = {
-        "SPIDER_MODULES": "server",
-        "ARCHIVE_DIR": folder / "archive",
-        "DOWNLOAD_DELAY": 0,
-        "BACKOFF_START": 0,
-        "RETRY_TIMES": 0,
-        "WAYBACK": False,
-        "TWISTED_DNS_RESOLVER": "server.NoNetwork",
-    }
-    options = [word for name, value in settings.items() for word in ("-s", f"{name}={value}")]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
-        "http_proxy": server.url,
-        "https_proxy": server.url,
-        # Alerts go to another server.
-        "no_proxy": "127.0.0.1",
-        "PYTHONPATH": str(Path(__file__).parent),
-        "CRAWL_LISTINGS": LISTING,
-    }
-    return [sys.executable, "-m", "scrapy", "archive", *words, *options], environment
+    """Return a call of ``scrapy archive`` and its environment."""
+    called, environment = calling(server, folder / "archive", "archive", *words)
+    return called, {**environment, "CRAWL_LISTINGS": LISTING}
 
 
 def archive(server: Server, folder: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
@@ -83,6 +63,27 @@ def test_all_is_well(server: Server, tmp_path: Path) -> None:
 
 def drifted(server: Server) -> None:
     server.answer(PAGE, reply(cna_page("202401150001").replace('class="paragraph"', 'class="else"')))
+
+
+def test_a_report_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+    called, environment = command(server, tmp_path, "cna", "--report", "/dev/full/report.json")
+    done = subprocess.run(
+        called, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == Status.STORAGE, done.stderr
+    assert "the report cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cna " in done.stdout
+
+
+def test_a_redirect_and_a_run_without_one_warn_of_nothing(server: Server, tmp_path: Path) -> None:
+    moved = article_url("202401150002")
+    server.answer(LISTING, reply(f"<urlset><url><loc>{moved}</loc></url></urlset>"))
+    server.answer(moved, reply("", "301 Moved Permanently", location=PAGE))
+    status, told, report = archive(server, tmp_path, "cna")
+    assert (status, report["publishers"][0]["account"]["stored"]) == (Status.WELL, 1), told
+    assert " WARNING " not in told
+    assert not any("referer" in headers for headers in server.headers)
 
 
 def test_another_run_is_under_way_and_the_others_go_on(server: Server, tmp_path: Path) -> None:
@@ -154,7 +155,9 @@ def test_posts_are_published_and_what_keeps_them_from_it_is_the_status(server: S
         ("nobody",),
         ("--until", "2024-01-01"),
         ("--since", "x"),
+        ("--since", "2024-01-01", "--until", "9999-12-32"),
         ("--budget", "soon"),
+        ("--budget", "999999999h"),
         ("--jobs", "0"),
         ("--push",),
         ("--git", "-s", "GIT_AUTHOR=x"),
@@ -165,6 +168,7 @@ def test_what_makes_no_sense_is_said_before_anything_runs(server: Server, tmp_pa
     assert (status, report, server.asked) == (2, {}, [])
 
 
+LEFT_OVER = "2024-01-01 00:00 to 2024-02-01 00:00 is not complete: 30 days and 0 addresses are left, some 9900 requests"
 ACCOUNT = {"finish": "finished", "failures": [], "refused": {}, "failed": {}, "listings": [], "manners": {}}
 
 
@@ -174,6 +178,8 @@ ACCOUNT = {"finish": "finished", "failures": [], "refused": {}, "failed": {}, "l
         (0, {}, Status.WELL),
         (0, {"refused": {"video": 3}, "failed": {"status-404": 1}}, Status.WELL),
         (1, {"finish": "closespider_timeout", "failures": ["7 × article/failed/stopped"]}, Status.WELL),
+        (1, {"finish": "closespider_timeout", "failures": ["7 × article/failed/stopped", LEFT_OVER]}, Status.WELL),
+        (1, {"failures": [LEFT_OVER]}, Status.FAILED),
         (1, {"failures": ["1 × article/failed/timeout"], "failed": {"timeout": 1}}, Status.FAILED),
         (1, {"finish": "shutdown", "failures": ["stopped before its end: shutdown"]}, Status.FAILED),
         (3, {}, Status.RUNNING),
@@ -212,6 +218,25 @@ def test_another_look_asks_for_no_listing(server: Server, tmp_path: Path) -> Non
     # Nothing is due a moment later, and that is no failure.
     assert (status, account["scheduled"], only_rechecks(account)) == (Status.WELL, 0, True), told
     assert server.asked[before:] == []
+
+
+@pytest.mark.parametrize("again", [("replay", "{captures}"), ("archive", "cna")])
+def test_a_lost_index_learns_of_runs_that_captured_nothing(
+    server: Server, tmp_path: Path, again: tuple[str, ...]
+) -> None:
+    for words in ((), ("--recheck-only",)):
+        assert archive(server, tmp_path, "cna", *words)[0] == Status.WELL
+    for left in tmp_path.glob("archive/index.sqlite*"):
+        left.unlink()
+    called, environment = command(server, tmp_path)
+    python, options = called[:3], called[4:]
+    for words in (again, ("verify",)):
+        words = [word.format(captures=tmp_path / "archive/captures") for word in words]
+        done = subprocess.run(
+            [*python, *words, *options], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == Status.WELL, done.stdout + done.stderr
+    assert done.stdout.endswith(" runs: all well\n")
 
 
 def test_another_look_takes_up_what_is_left_over(server: Server, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from places import CHECKOUT
-from server import Server, article_url, cna_page, reply, serving
+from server import Server, article_url, calling, cna_page, reply, serving
 
 from newsarchive.archival import Status
 from newsarchive.lock import hold
@@ -43,24 +42,8 @@ class Here:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start ``scrapy schedule``; all publishers meet the server as their proxy."""
-        settings = {
-            "SPIDER_MODULES": "server",
-            "ARCHIVE_DIR": self.archive,
-            "DOWNLOAD_DELAY": 0,
-            "BACKOFF_START": 0,
-            "RETRY_TIMES": 0,
-            "WAYBACK": False,
-            "TWISTED_DNS_RESOLVER": "server.NoNetwork",
-        }
-        options = [word for name, value in settings.items() for word in ("-s", f"{name}={value}")]
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
-            "http_proxy": self.server.url,
-            "https_proxy": self.server.url,
-            "PYTHONPATH": str(Path(__file__).parent),
-            "CRAWL_LISTINGS": LISTING,
-        }
-        command = [sys.executable, "-m", "scrapy", "schedule", str(self.file), *words, *options]
+        command, environment = calling(self.server, self.archive, "schedule", str(self.file), *words)
+        environment["CRAWL_LISTINGS"] = LISTING
         return subprocess.Popen(
             command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -33,6 +33,15 @@ def test_a_job_has_all_options_of_archive(tmp_path: Path) -> None:
     )
 
 
+def test_the_mark_that_editors_of_windows_begin_a_file_with_is_none_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "schedule.toml"
+    file.write_text(JOB, encoding="utf-8-sig")
+    assert [job.name for job in read(file, KNOWN, NOW)] == ["a"]
+    file.write_bytes(file.read_bytes() + b'budget = "\xff"')
+    with pytest.raises(BadJobFile, match=":3:11: not UTF-8"):
+        read(file, KNOWN, NOW)
+
+
 def test_the_example_is_right() -> None:
     jobs = read(CHECKOUT / "deploy/schedule.toml", KNOWN, NOW)
     assert [job.name for job in jobs] == ["hourly", "recheck"]
@@ -74,7 +83,12 @@ def test_the_example_is_right() -> None:
         (f'{JOB}jobs = "2"\n', "3:8: jobs.a.jobs: a whole number above 0 is needed"),
         (f"{JOB}max-articles = 0\n", "3:16: jobs.a.max-articles: a whole number above 0 is needed"),
         (f'{JOB}git = "yes"\n', "3:7: jobs.a.git: true or false is needed"),
-        (f'{JOB}since = "soon"\n', "3:9: jobs.a.since: Invalid isoformat string: 'soon'"),
+        (f'{JOB}since = "soon"\n', "3:9: jobs.a.since: since=soon is no day or time like 2023-01-31"),
+        (f'{JOB}since = "2023-01-01"\nuntil = "then"\n', "4:9: jobs.a.until: until=then is no day or time"),
+        (f'{JOB}since = "2023-02-01"\nuntil = "2023-01-01"\n', "3:9: jobs.a.since: nothing lies between"),
+        (f"{JOB}push = true\n", "3:1: jobs.a.push: it goes with git = true"),
+        (f"{JOB}git = false\npush = true\n", "4:1: jobs.a.push: it goes with git = true"),
+        (f'{JOB}budget = "999999999h"\n', "3:10: jobs.a.budget: longer than a year: '999999999h'"),
         (f"{JOB}since = 2025-01-01\n", '3:9: jobs.a.since: text in quotes is needed: "…", not a time'),
         (f'{JOB}until = "2025-01-01"\n', "3:1: jobs.a.until: it goes with since"),
         (f'{JOB}since = "2025-01-01"\nrecheck-only = true\n', "4:1: jobs.a.recheck-only: it does not go with since"),
@@ -98,7 +112,7 @@ def test_where_it_is_wrong_and_how(tmp_path: Path, text: str, told: str) -> None
 def test_what_is_no_file_of_jobs_at_all(tmp_path: Path) -> None:
     file = tmp_path / "schedule.toml"
     for make, told in (
-        (lambda: None, "it cannot be read: No such file or directory"),
+        (lambda: None, "it cannot be read: No such file or directory; deploy/schedule.toml is one to begin with"),
         (lambda: file.write_bytes(b'a = 1\nb = "\xff"'), "not UTF-8"),
         (lambda: file.write_bytes(b"#" * 1_000_001), "it is larger than 1000000 bytes"),
     ):

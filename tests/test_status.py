@@ -348,6 +348,17 @@ def test_the_command_prints_the_screen_or_json(folder: Path) -> None:
     assert [publisher["label"] for publisher in said["publishers"]] == ["(臺)中央社CNA"]
 
 
+@pytest.mark.parametrize("words", [("--json",), ("--html", "-")])
+def test_standard_output_that_is_full(folder: Path, words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "scrapy", "status", "-s", f"ARCHIVE_DIR={folder}", *AT, *words]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=CHECKOUT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        Status.STORAGE,
+        "standard output cannot be written: No space left on device\n",
+    )
+
+
 def test_what_cannot_be_written_is_said_and_the_rest_written(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "taken").mkdir()

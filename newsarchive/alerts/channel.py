@@ -98,14 +98,14 @@ class _Problems(logging.Handler):
 def channels(settings: Any, environment: Mapping[str, str] = os.environ) -> list[Channel]:
     """Return the channels that are named in ALERTS, in the environment, or in a file that the environment names.
 
-    Addresses are separated by white space. Raises ValueError, which shows no secret, for one that Apprise does not
-    know, and OSError if the file cannot be read.
+    Addresses are separated by white space; a line of the file that begins with # is a remark. Raises ValueError, which
+    shows no secret, for one that Apprise does not know, and if the file cannot be read.
     """
     given = settings["ALERTS"]
     addresses = given.split() if isinstance(given, str) else list(given or ())
     addresses += environment.get("NEWSARCHIVE_ALERTS", "").split()
     if file := environment.get("NEWSARCHIVE_ALERTS_FILE"):
-        addresses += Path(file).read_text("utf-8").split()
+        addresses += _listed(file)
     names: Counter[str] = Counter()
     found = []
     for number, address in enumerate(addresses, 1):
@@ -113,6 +113,16 @@ def channels(settings: Any, environment: Mapping[str, str] = os.environ) -> list
         names[name] += 1
         found.append(Channel(name if names[name] == 1 else f"{name} ({names[name]})", address))
     return found
+
+
+def _listed(file: str) -> list[str]:
+    """Return the addresses in a file; raise ValueError."""
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ValueError(f"NEWSARCHIVE_ALERTS_FILE names {file}, which cannot be read: {why}") from None
+    return [address for line in lines if not line.lstrip().startswith("#") for address in line.split()]
 
 
 def _masked(address: str, number: int) -> str:

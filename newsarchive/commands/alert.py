@@ -2,6 +2,7 @@
 
 import argparse
 import sqlite3
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,8 +61,9 @@ class Command(ScrapyCommand):
             verdicts = [unreadable(error)]
         after = Aftermath([verdict.problem for verdict in verdicts if verdict.problem])
         tell_all(after, archive, verdicts, reached, now)
-        # What is no news is for whoever reads this, too.
-        for line in after.lines or [f"still: {problem}" for problem in after.problems]:
+        # What is no news is for whoever reads it at a terminal; cron mails whatever is printed.
+        known = [f"still: {problem}" for problem in after.problems] if sys.stdout.isatty() else []
+        for line in after.lines or known:
             print(printable(line))
         self.exitcode = int(worst([after.status, *(OF_KIND[problem.kind] for problem in after.problems)]))
 

@@ -1,7 +1,6 @@
 """``scrapy archive [PUBLISHER…]``: a run of every publisher, one summary, and a true exit status."""
 
 import argparse
-import re
 import signal
 import sys
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from newsarchive.aftermath import Aftermath, aftermath
 from newsarchive.alerts import channels
 from newsarchive.archival import MEANS, Archival, Outcome, Status, worst
 from newsarchive.backfill import stretch
+from newsarchive.duration import seconds
 from newsarchive.files import replace_file
 from newsarchive.health import Thresholds
 from newsarchive.printable import printable
@@ -28,7 +28,6 @@ from newsarchive.publishers import publishers
 COLUMNS = ("publisher", "stored", "revised", "unchanged", "refused", "failed", "listings", "requests", "time", "status")
 #: Characters of a line where no terminal says how many it has.
 WIDTH = 160
-UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Command(ScrapyCommand):
@@ -73,6 +72,8 @@ class Command(ScrapyCommand):
             raise UsageError("--recheck-only does not go with --since", print_help=False)
         if opts.push and not opts.git:
             raise UsageError("--push goes with --git", print_help=False)
+        if opts.report and Path(opts.report).is_dir():
+            raise UsageError(f"--report names a folder: {opts.report}", print_help=False)
         try:
             options = Options.of(self.settings)
             stretch(opts.since, opts.until, datetime.now(UTC)) if opts.since else None
@@ -151,20 +152,23 @@ class Command(ScrapyCommand):
             try:
                 replace_file(Path(file), content)
             except OSError as error:
-                print(printable(f"{file} cannot be written: {error.strerror or error}"), file=sys.stderr)
+                print(printable(f"the report cannot be written: {file}: {error.strerror or error}"), file=sys.stderr)
                 self.exitcode = int(worst([Status(self.exitcode), Status.STORAGE]))
 
 
 def _seconds(text: str) -> float:
     """Return a length of time in seconds; raise ArgumentTypeError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
-    if not match or not float(match[1]):
-        raise argparse.ArgumentTypeError(f"not a length of time like 90s, 10m or 2h: {text!r}")
-    return float(match[1]) * UNITS[match[2]]
+    try:
+        found = seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if not found:
+        raise argparse.ArgumentTypeError(f"no time at all: {text!r}")
+    return found
 
 
 def _number(text: str) -> int:
     """Return a positive number; raise ArgumentTypeError."""
-    if not (text.isdecimal() and int(text)):
+    if not (text.isascii() and text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"not a positive number: {text!r}")
     return int(text)

@@ -27,7 +27,7 @@ from newsarchive.index import Index, IndexUnusable
 from newsarchive.progress import Progress
 from newsarchive.reading import Reader
 from newsarchive.store import index_file
-from newsarchive.verify import publishers_of
+from newsarchive.verify import publishers_asked
 
 __all__ = ["Command"]
 
@@ -118,11 +118,7 @@ class Command(ScrapyCommand):
             raise _usage("--bare is for --posts")
         if opts.since and opts.until and opts.since >= opts.until:
             raise _usage("nothing lies between --since and --until")
-        held = publishers_of(self.archive)
-        if unknown := sorted(set(opts.publisher) - set(held)):
-            told = f"it holds {', '.join(held)}" if held else "it holds nothing"
-            raise _usage(f"{self.archive} holds nothing of {', '.join(unknown)}: {told}")
-        self.publishers = tuple(sorted(set(opts.publisher or held)))
+        self.publishers = tuple(sorted(publishers_asked(self.archive, opts.publisher)))
         files = [Path(name) for name in (opts.jsonl, opts.parquet) if name and name != "-"]
         if len({file.resolve() for file in files}) < len(files):
             raise _usage("--jsonl and --parquet name the same file")

@@ -20,7 +20,7 @@ from newsarchive.elsewhere.restore import Adoption, Restoring
 from newsarchive.lock import Locked
 from newsarchive.progress import Progress
 from newsarchive.run import ALREADY_RUNNING
-from newsarchive.verify import amount, publishers_of
+from newsarchive.verify import amount, publishers_asked
 
 #: Days of what an age is given in.
 DAYS = {"d": 1, "w": 7, "y": 365}
@@ -80,7 +80,7 @@ class Command(ScrapyCommand):
         if (opts.older is not None or opts.check) and not opts.to:
             raise UsageError("--older and --check go with --to", print_help=False)
         if args and not opts.restore:
-            raise UsageError("files can be named with --restore only", print_help=False)
+            raise UsageError(f"what is {args[0]}? files can be named with --restore only", print_help=False)
         self.archive = Path(self.settings["ARCHIVE_DIR"])
         self.exitcode = 0
         try:
@@ -105,13 +105,10 @@ class Command(ScrapyCommand):
 
     def chosen(self, opts: argparse.Namespace) -> list[str]:
         """Return the publishers that are asked for, or all; raise UsageError for one of which nothing is held."""
-        held = publishers_of(self.archive)
-        if unknown := sorted(set(opts.publisher) - set(held)):
-            told = f"it holds {', '.join(held)}" if held else "it holds nothing"
-            raise UsageError(f"{self.archive} holds nothing of {', '.join(unknown)}: {told}", print_help=False)
-        if not held:
+        chosen = publishers_asked(self.archive, opts.publisher)
+        if not chosen:
             raise Stopped(f"{self.archive} holds nothing")
-        return list(dict.fromkeys(opts.publisher)) or held
+        return chosen
 
     def place(self, text: str) -> Place:
         """Return where files are moved to; raise UsageError for what is no place, and Unreachable."""

@@ -20,10 +20,10 @@ from newsarchive.alerts import open_since
 from newsarchive.archival import MEANS, Status, worst
 from newsarchive.files import replace_file
 from newsarchive.health import Thresholds
-from newsarchive.index import IndexUnusable
+from newsarchive.index import NO_INDEX, IndexUnusable
 from newsarchive.publishers import publishers, spider_class
 from newsarchive.status import Overview, as_json, chart, metrics, overview, page, show
-from newsarchive.verify import publishers_of
+from newsarchive.verify import publishers_asked
 
 __all__ = ["Command"]
 
@@ -70,7 +70,7 @@ class Command(ScrapyCommand):
         files = {name: file for name in FORMS if (file := getattr(opts, name))}
         if list(files.values()).count("-") + opts.json > 1:
             raise UsageError("only one of --json and what is written to - fits on standard output", print_help=False)
-        names = self._named(args, publishers_of(archive), archive)
+        names = publishers_asked(archive, args)
         now = opts.at or datetime.now(UTC)
         first = opts.since or now.date() - timedelta(days=opts.days - 1)
         if not timedelta(0) <= now.date() - first < timedelta(days=MOST):
@@ -80,13 +80,6 @@ class Command(ScrapyCommand):
             self.exitcode = int(worst([told.status, self._tell(told, files, as_object=opts.json)]))
         else:
             self.exitcode = int(Status.FAILED)
-
-    def _named(self, asked: Iterable[str], held: list[str], archive: Path) -> list[str]:
-        """Return the publishers that are asked for, or all that there are; raise UsageError."""
-        if unknown := sorted(set(asked) - set(held)):
-            told = f"it holds {', '.join(held)}" if held else "it holds nothing"
-            raise UsageError(f"{archive} holds nothing of {', '.join(unknown)}: {told}", print_help=False)
-        return list(dict.fromkeys(asked)) or held
 
     def _overview(self, archive: Path, names: Iterable[str], now: datetime, first: date) -> Overview | None:
         """Return what there is to say; None, once it is said why, if the index cannot be read."""
@@ -101,8 +94,7 @@ class Command(ScrapyCommand):
             thresholds = Thresholds.of(self.settings, open_since(archive))
             return overview(archive, labels, now, thresholds, first)
         except FileNotFoundError:
-            told = "there is no index yet; run scrapy crawl, or scrapy verify --repair if there are captures"
-            print(f"{archive}: {told}", file=sys.stderr)
+            print(f"{archive}: {NO_INDEX}", file=sys.stderr)
         except (IndexUnusable, sqlite3.Error, OSError) as error:
             print(error, file=sys.stderr)
         except ValueError as error:
@@ -111,16 +103,16 @@ class Command(ScrapyCommand):
 
     def _tell(self, told: Overview, files: dict[str, str], *, as_object: bool) -> Status:
         """Print and write an overview in all forms that are asked for; return what came of it."""
-        if as_object:
-            sys.stdout.buffer.write(as_json(told))
-        elif not files:
+        if not as_object and not files:
             show(told, sys.stdout)
         status = Status.WELL
-        for name, file in files.items():
+        written = [("-", as_json)] if as_object else []
+        for file, form in [*written, *((file, FORMS[name]) for name, file in files.items())]:
             try:
-                _write(file, FORMS[name](told))
+                _write(file, form(told))
             except OSError as error:
-                print(f"{file} cannot be written: {error.strerror or error}", file=sys.stderr)
+                name = "standard output" if file == "-" else file
+                print(f"{name} cannot be written: {error.strerror or error}", file=sys.stderr)
                 status = Status.STORAGE
         if files and told.status and sys.stderr.isatty():
             print(f"{MEANS[told.status]}: scrapy status says more", file=sys.stderr)
@@ -130,8 +122,10 @@ class Command(ScrapyCommand):
 def _write(file: str, content: bytes) -> None:
     """Write a file, whole or not at all; raise OSError. What is no file, as a pipe, is only written to."""
     if file == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        # Without a buffer, which Python would try to write once more at its end.
+        with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as out:
+            while content:
+                content = content[out.write(content) :]
         return
     path = Path(file).resolve()
     if path.parent.exists() and not path.parent.is_dir():

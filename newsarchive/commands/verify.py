@@ -7,7 +7,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from scrapy.commands import ScrapyCommand
-from scrapy.exceptions import UsageError
 
 from newsarchive.lock import Locked, hold
 from newsarchive.printable import printable
@@ -15,7 +14,7 @@ from newsarchive.progress import Progress
 from newsarchive.repair import NotMended, Repair
 from newsarchive.run import ALREADY_RUNNING
 from newsarchive.store import lock_file
-from newsarchive.verify import Cure, Problem, Sample, Verification, publishers_of
+from newsarchive.verify import Cure, Problem, Sample, Verification, publishers_asked
 
 
 class Command(ScrapyCommand):
@@ -48,15 +47,11 @@ class Command(ScrapyCommand):
         """Verify what the archive holds of the publishers, or of all."""
         assert self.settings is not None
         self.archive = Path(self.settings["ARCHIVE_DIR"])
-        held = publishers_of(self.archive)
-        if unknown := sorted(set(args) - set(held)):
-            told = f"it holds {', '.join(held)}" if held else "it holds nothing"
-            raise UsageError(f"{self.archive} holds nothing of {', '.join(unknown)}: {told}", print_help=False)
-        self.publishers = list(dict.fromkeys(args)) or held
+        self.publishers = publishers_asked(self.archive, args)
         self.exitcode = 1
         if not self.archive.is_dir():
             print(f"{self.archive}: there is no such folder")
-        elif not held and not (self.archive / "index.sqlite").exists():
+        elif not self.publishers and not (self.archive / "index.sqlite").exists():
             print(f"{self.archive}: holds nothing: neither captures nor posts")
         elif opts.repair:
             self.repair(opts)

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
+from fsspec import available_protocols, registry
 from fsspec.core import url_to_fs
 
 from newsarchive.elsewhere.moved import Moved
@@ -79,6 +80,8 @@ def place_url(text: str) -> str:
     if "::" in text or "?" in text or "#" in text:
         shown = re.split(r"[?#]|::", text)[0]
         raise Refusal(f"{shown}: name a folder alone; options belong in fsspec's configuration (~/.config/fsspec/)")
+    if match["protocol"].lower() not in {*available_protocols(), *registry}:
+        raise Refusal(f"{text}: no kind of place is called {match['protocol']!r}: name a folder, or s3://, sftp://, …")
     return text.rstrip("/")
 
 

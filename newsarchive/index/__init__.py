@@ -33,6 +33,7 @@ article's post was made.
 
 from newsarchive.index.database import Index
 from newsarchive.index.facts import (
+    NO_INDEX,
     AddressRow,
     ArticleRow,
     Entry,
@@ -50,6 +51,7 @@ from newsarchive.index.facts import (
 from newsarchive.index.row import Row
 
 __all__ = [
+    "NO_INDEX",
     "AddressRow",
     "ArticleRow",
     "Entry",

@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+#: What to do where there is none.
+NO_INDEX = "there is no index yet; run scrapy archive, or scrapy verify --repair if there are captures"
+
+
 class IndexUnusable(ValueError):
     """Says which file cannot be used as an index, why, and what to do."""
 

@@ -18,6 +18,7 @@ IGNORE = b"""\
 /damaged/
 /runs/
 /index.sqlite*
+/alerts.*
 /schedule*
 .lock
 .*.tmp

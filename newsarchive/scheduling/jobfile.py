@@ -11,6 +11,7 @@ budget = "50m"
 
 import re
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from newsarchive.backfill import stretch
+from newsarchive.backfill import NoTime, stretch
+from newsarchive.duration import seconds
 from newsarchive.scheduling import position
 from newsarchive.scheduling.cron import BadCron, CronTrigger
 
@@ -27,7 +29,6 @@ __all__ = ["BadJobFile", "Job", "read"]
 #: What may be the name of a job, and so of files.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SETTING = re.compile(r"[A-Z][A-Z0-9_]*")
-UNITS = {"s": 1, "m": 60, "h": 3600}
 #: Bytes: more is not a file of jobs.
 LARGEST = 1_000_000
 
@@ -66,9 +67,11 @@ class Job:
 def read(file: Path, known: Sequence[str], now: datetime) -> list[Job]:
     """Return the jobs of a file for these publishers; raise BadJobFile."""
     try:
-        content = file.read_bytes()
+        # Editors of Windows begin a file with a mark that TOML does not know.
+        content = file.read_bytes().removeprefix(BOM_UTF8)
     except OSError as error:
-        raise BadJobFile(f"{file}: it cannot be read: {error.strerror}") from error
+        begin = "; deploy/schedule.toml is one to begin with" if isinstance(error, FileNotFoundError) else ""
+        raise BadJobFile(f"{file}: it cannot be read: {error.strerror}{begin}") from error
     if len(content) > LARGEST:
         raise BadJobFile(f"{file}: it is larger than {LARGEST} bytes, which no file of jobs is")
     try:
@@ -113,6 +116,8 @@ def _job(name: str, told: Any, zone: str, known: Sequence[str], now: datetime) -
     for option, check in OPTIONS.items():
         if option in told:
             arguments += check(told[option], (*path, option))
+    if told.get("push") and not told.get("git"):
+        raise _Wrong((*path, "push"), "it goes with git = true", of_key=True)
     _stretch(told, path, now)
     return Job(name, trigger, tuple(publishers), (*arguments, *_settings(told, path)))
 
@@ -172,6 +177,8 @@ def _stretch(told: dict[str, Any], path: Path_, now: datetime) -> None:
     if "since" in told:
         try:
             stretch(told["since"], told.get("until", ""), now)
+        except NoTime as error:
+            raise _Wrong((*path, error.name), str(error)) from error
         except ValueError as error:
             raise _Wrong((*path, "since"), str(error)) from error
 
@@ -205,10 +212,10 @@ def _kind(value: Any) -> str:
 
 
 def _seconds(value: Any, path: Path_) -> int:
-    match = re.fullmatch(r"(\d+)([smh])", _text(value, path))
-    if not match:
-        raise _Wrong(path, f"not a length of time like 90s, 10m or 2h: {value!r}")
-    return int(match[1]) * UNITS[match[2]]
+    try:
+        return int(seconds(_text(value, path)))
+    except ValueError as error:
+        raise _Wrong(path, str(error)) from error
 
 
 def _option_time(value: Any, path: Path_) -> list[str]:

@@ -86,7 +86,7 @@ class Service:
         now = datetime.now(UTC)
         first, name = min((next_time(book, job, now), job.name) for job in self.jobs)
         when = "now, as it was missed" if first <= now else f"first, at {first:%Y-%m-%dT%H:%M:%SZ}"
-        say(f"{len(self.jobs)} jobs; {name} is due {when}")
+        say(f"{len(self.jobs)} {'job' if len(self.jobs) == 1 else 'jobs'}; {name} is due {when}")
         await Schedule(book, self.file, self.jobs, runner, say).run()
         say("ended")
         return int(Status.STORAGE) if runner.unwritten else 0

@@ -121,7 +121,7 @@ def runs(held: Held) -> Iterator[Fact]:
     health = held.health
     if health.day:
         pause = pause_between(health.past)
-        often = f", one every {length(pause)}" if pause else ""
+        often = f", one every {length(pause)}" if pause and pause >= timedelta(minutes=1) else ""
         unwell = len(held.unwell())
         text = f"{count(len(health.day))} in the last day{often}; {count(unwell) if unwell else 'none'} of them failed"
         yield Fact("runs", text, bool(unwell))
