@@ -58,7 +58,8 @@ class Archive:
     def well(self, pushing: bool = False) -> Publication:
         done = self.publish(pushing)
         assert done.problem == ""
-        assert self.git("fsck", "--full", "--strict") == ""
+        # What a power cut has left over is no error, and goes with time.
+        assert self.git("fsck", "--full", "--strict", "--no-dangling") == ""
         return done
 
     @property
@@ -471,10 +472,12 @@ def test_a_commit_that_was_half_written_is_made_again(archive: Archive, lost: st
     archive.write(C)
     archive.well()
     cut_power(archive, lambda whole: b"", archive.git("rev-parse", lost))
+    # The commit that is made then is another one, whatever the time is.
+    archive.write(D)
     notes = archive.well().notes
     assert any("not whole, and names" in note for note in notes)
     assert archive.git("rev-parse", "HEAD^") == first
-    assert archive.held == [".gitignore", A, B, C]
+    assert archive.held == [".gitignore", A, B, C, D]
 
 
 @pytest.mark.parametrize("content", [b"", bytes(41)])

@@ -124,6 +124,8 @@ def _mend_branch(repository: Repository) -> Iterator[str]:
         if _readable(repository, commit):
             file.unlink(missing_ok=True)
             git("update-ref", "-m", "newsarchive: the newest commit that is whole", branch, commit)
+            # What the log of the branch says of commits that are gone would be an error for ever.
+            git("reflog", "expire", "--expire=never", "--expire-unreachable=never", "--stale-fix", "--all")
             told = os.fsdecode(named) if re.fullmatch(rb"[0-9a-f]+", named) else "nothing"
             yield f"{branch} named {told}, which is not whole, and names {commit} now, the newest that is"
             return
