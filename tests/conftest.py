@@ -1,8 +1,15 @@
-"""Prints figures that tests record, of all worker processes together."""
+"""Lets no test leave settings to the next, and prints figures that tests record, of all worker processes together."""
 
+import os
 from collections import Counter
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_its_own() -> None:
+    """Forget which settings were read last: Scrapy would have every program that a test starts take them."""
+    os.environ.pop("SCRAPY_SETTINGS_MODULE", None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

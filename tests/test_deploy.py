@@ -84,6 +84,7 @@ def environment(server: Server) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
         "http_proxy": server.url,
+        "https_proxy": server.url,
         "PYTHONPATH": os.pathsep.join((str(CHECKOUT), str(Path(__file__).parent))),
         "CRAWL_LISTINGS": LISTING,
     }

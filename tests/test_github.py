@@ -157,6 +157,7 @@ class GitHub:
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder),
             "http_proxy": self.server.url,
+            "https_proxy": self.server.url,
             "PYTHONPATH": os.pathsep.join((str(CHECKOUT), str(CHECKOUT / "tests"))),
             "CRAWL_LISTINGS": LISTING,
         }

@@ -108,6 +108,7 @@ def running(folder: Path, publisher: Server) -> Iterator[Scrapyd]:
     environment = {
         **tools.environment("scrapyd"),
         "http_proxy": publisher.url,
+        "https_proxy": publisher.url,
         "PYTHONPATH": str(Path(__file__).parent),
         "CRAWL_LISTINGS": LISTING,
     }
