@@ -1,6 +1,5 @@
 """What follows a run of all publishers: whether the archive is well, and who is told what has changed."""
 
-import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ from newsarchive.lock import Locked
 from newsarchive.publication import Publication
 
 __all__ = ["Aftermath", "aftermath", "tell_all"]
-
-logger = logging.getLogger(__name__)
 
 #: Kinds of problems that a run cannot help, or that the statuses of the runs do not tell better.
 NOT_A_STATUS = ("late", "gap", "listing", "blocked", "nothing", "storage", "crash")

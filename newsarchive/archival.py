@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from newsarchive.health import found_nothing, unwritten
-from newsarchive.ledger import KEPT
+from newsarchive.run import KEPT
 
 __all__ = ["Archival", "Outcome", "Status", "status_of", "worst"]
 

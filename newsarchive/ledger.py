@@ -29,16 +29,13 @@ from newsarchive.index import IndexUnusable
 from newsarchive.listing import Link
 from newsarchive.manners import Manners
 from newsarchive.profile import Profile
-from newsarchive.run import article_ended, failures, first_asked, listing_ended
+from newsarchive.run import KEPT, article_ended, failures, first_asked, listing_ended
 from newsarchive.spider import PublisherSpider
 from newsarchive.store import Store
 
-__all__ = ["KEPT", "Ledger"]
+__all__ = ["Ledger"]
 
 logger = logging.getLogger(__name__)
-
-#: How articles end that are in the archive.
-KEPT = ("stored", "revised", "unchanged")
 
 
 def counted_as(request: Request) -> str:

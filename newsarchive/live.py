@@ -13,8 +13,8 @@ from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 
-from newsarchive.ledger import KEPT
 from newsarchive.manners import Manners
+from newsarchive.run import KEPT
 
 __all__ = ["LiveDisplay"]
 

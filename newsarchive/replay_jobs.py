@@ -13,10 +13,10 @@ from scrapy import Spider
 from scrapy.crawler import AsyncCrawlerProcess, Crawler, CrawlerProcessBase
 from scrapy.settings import Settings
 
-from newsarchive.ledger import KEPT, Ledger
+from newsarchive.ledger import Ledger
 from newsarchive.publishers import spider_class
 from newsarchive.replay import REPLAY_SETTINGS, Deal
-from newsarchive.run import COMMAND_PRIORITY
+from newsarchive.run import COMMAND_PRIORITY, KEPT
 from newsarchive.warc import Damage
 
 __all__ = ["Order", "Outcome", "replay_here", "replay_in_processes"]

@@ -19,6 +19,7 @@ from newsarchive.layout import note_layout
 __all__ = [
     "ALREADY_RUNNING",
     "COMMAND_PRIORITY",
+    "KEPT",
     "PASSING",
     "RunExtension",
     "article_ended",
@@ -45,6 +46,8 @@ post_written = object()
 COMMAND_PRIORITY = 35
 #: Exit status of a run that finds another one of the same publisher under way.
 ALREADY_RUNNING = 3
+#: How articles end that are in the archive.
+KEPT = ("stored", "revised", "unchanged")
 #: What a publisher may do at any time: an article that is gone is not a failed run.
 GONE = ("status-404", "status-410", "status-451")
 #: Refusals that say "somebody has to look": a layout changed, a page broke the reader, or we are kept out, as by a 403.

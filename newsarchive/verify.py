@@ -31,9 +31,9 @@ from newsarchive.elsewhere.afar import Afar, State
 from newsarchive.elsewhere.moved import MOVED, NoNote, is_moved, note_of, size_of
 from newsarchive.index import ArticleRow, Index, IndexUnusable, RunRow
 from newsarchive.index.opening import without_writers
-from newsarchive.ledger import KEPT
 from newsarchive.naming import named
 from newsarchive.post import Post, read, render
+from newsarchive.run import KEPT
 from newsarchive.store import index_file, lock_file, run_row
 from newsarchive.warc import Damage, WarcError, at
 from newsarchive.warc.checker import Block, problems

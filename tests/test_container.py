@@ -123,7 +123,7 @@ def context(folder: Path) -> Path:
     for name in (line[1:] for line in lines if line.startswith("!")):
         if (CHECKOUT / name).is_dir():
             shutil.copytree(CHECKOUT / name, folder / name, ignore=left_out)
-        elif (CHECKOUT / name).exists():
+        else:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(CHECKOUT / name, folder / name)
     return folder
@@ -132,8 +132,6 @@ def context(folder: Path) -> Path:
 def test_what_is_copied_is_sent_and_nothing_else(tmp_path: Path) -> None:
     sent = context(tmp_path)
     copied = [word for step in steps() if step.name == "COPY" and "--from" not in step.said for word in step.words[:-1]]
-    if not (CHECKOUT / "deploy/schedule.toml").exists():
-        copied.remove("deploy/schedule.toml")
     for name in copied:
         assert (sent / name).exists(), name
     assert {file.relative_to(sent).parts[0] for file in sent.rglob("*")} == {name.split("/")[0] for name in copied}
@@ -183,8 +181,6 @@ def copy(source: Path, target: Path, into: bool) -> None:
 @pytest.mark.skipif(not os.environ.get("FORTNIGHT"), reason="installs everything anew: set FORTNIGHT=1")
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be the image's user")
 def test_what_the_image_does_works_for_its_user() -> None:
-    if not (CHECKOUT / "deploy/schedule.toml").exists():
-        pytest.skip("there is no scrapy schedule")
     user, group = map(int, the("USER").split(":"))
     # Who may read everything: this machine's Python may lie in a folder of root's. Nobody may write everything.
     nobody = [program_of("setpriv"), f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"]

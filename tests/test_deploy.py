@@ -230,9 +230,7 @@ def test_the_service_runs_a_job(tmp_path: Path) -> None:
 
 
 def schedule_command(folder: Path) -> tuple[str, Path, Path]:
-    """Return what the service of the schedule runs, with a job of one publisher, and where; skip if there is none."""
-    if not (CHECKOUT / "newsarchive/commands/schedule.py").exists():
-        pytest.skip("there is no scrapy schedule")
+    """Return what the service of the schedule runs, with a job of one publisher, and where."""
     program, state = installed(folder)
     (folder / "schedule.toml").write_text('timezone = "UTC"\n[jobs.hourly]\ncron = "@hourly"\npublishers = ["cna"]\n')
     unit = placed((DEPLOY / "systemd/newsarchive-schedule.service").read_text(), program, state)

@@ -29,9 +29,6 @@ def options_of(command: str) -> str:
 
 @pytest.mark.parametrize("command", sorted({name for name, _ in CALLS}))
 def test_commands_and_their_options_are_there(command: str) -> None:
-    if not (CHECKOUT / f"newsarchive/commands/{command}.py").exists():
-        assert command == "schedule", "the command is not there"
-        pytest.skip("there is no scrapy schedule")
     options = {option for name, words in CALLS if name == command for option in re.findall(r" (--[a-z-]+)", words)}
     assert options <= set(re.findall(r"--[a-z-]+", options_of(command)))
 
@@ -39,10 +36,7 @@ def test_commands_and_their_options_are_there(command: str) -> None:
 def test_files_are_there() -> None:
     named = set(re.findall(r"\bdeploy/[\w./-]*[\w*]|\bnewsarchive/\w+\.py|\bdocs/\w+\.md", TEXT))
     assert len(named) > 10
-    missing = {name for name in named if not list(CHECKOUT.glob(name))}
-    if not (CHECKOUT / "newsarchive/commands/schedule.py").exists():
-        missing.discard("deploy/schedule.toml")
-    assert not missing
+    assert not {name for name in named if not list(CHECKOUT.glob(name))}
 
 
 def test_settings_are_there() -> None:

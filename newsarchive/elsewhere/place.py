@@ -134,6 +134,7 @@ class Place:
             if self.renames:
                 self._attempt(name, self._rename, draft, name)
         except BaseException:
+            # What is raised says more than that the draft could not be removed; the next run writes over it.
             with suppress(Exception):
                 self.fs.rm_file(self.path(draft))
             raise

@@ -128,7 +128,7 @@ def away(url: str, error: BaseException) -> Away:
     try:
         fs, path = file_system(folder)
         there = fs.exists(path)
-    except Exception as other:  # noqa: BLE001 - as above
+    except Exception as other:  # noqa: BLE001 - each kind of place fails in its own way
         return other if isinstance(other, Away) else Unreachable(told(other))
     return Absent(f"{redacted(url)} is not there") if there else Unreachable(f"there is no {redacted(folder)}")
 

@@ -12,10 +12,8 @@ import orjson
 from newsarchive.health.band import Rate
 from newsarchive.health.sound import is_sound
 
-__all__ = ["KEPT", "Past", "Run", "found_nothing", "last_started", "recent", "unwritten"]
+__all__ = ["Past", "Run", "found_nothing", "last_started", "recent", "unwritten"]
 
-#: How articles end that are in the archive.
-KEPT = ("stored", "revised", "unchanged")
 #: How runs end that cannot write the archive, or do not know the time, and what that means.
 UNWRITTEN = {"storage": "the disk did not take what was captured", "clock": "the clock of this machine is wrong"}
 #: How failures begin that keep the archive, or its index, from being written.

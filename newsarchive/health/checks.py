@@ -10,6 +10,7 @@ from newsarchive.health.accounts import Past, Run, found_nothing, unwritten
 from newsarchive.health.band import Rate, band
 from newsarchive.health.problem import Problem, Thresholds, Verdict
 from newsarchive.health.rhythm import Rhythm
+from newsarchive.words import length
 
 __all__ = ["failing", "gaps", "last_run", "late", "listings", "pause_between", "silent"]
 
@@ -125,13 +126,5 @@ def late(publisher: str, past: Past, now: datetime, thresholds: Thresholds) -> I
         return
     planned = sorted((after.started - before.started for before, after in pairwise(past)), reverse=True)[:PLANNED][-1]
     most = max(pause * thresholds.late, planned * LONGER, HOUR)
-    text = f"no run has ended since {past[-1].ended:%Y-%m-%d %H:%M} UTC; usually one begins every {spell(pause)}"
+    text = f"no run has ended since {past[-1].ended:%Y-%m-%d %H:%M} UTC; usually one begins every {length(pause)}"
     yield verdict(Problem(publisher, "late", "", text), now - past[-1].ended > most)
-
-
-def spell(time: timedelta) -> str:
-    """Return a length of time in the unit that people would use."""
-    minutes = round(time.total_seconds() / 60)
-    if minutes < 120:
-        return f"{minutes} minutes"
-    return f"{round(minutes / 60)} hours" if minutes < 2880 else f"{round(minutes / 1440)} days"

@@ -1,6 +1,6 @@
 """What can be wrong with an archive, as somebody is to be told it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -128,8 +128,3 @@ class Thresholds:
             ended=frozenset(settings.getlist("HEALTH_ENDED")),
             since=since or {},
         )
-
-
-def found(verdicts: Iterable[Verdict]) -> list[Problem]:
-    """Return what is wrong among verdicts."""
-    return [verdict.problem for verdict in verdicts if verdict.problem]

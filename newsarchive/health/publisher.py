@@ -11,12 +11,13 @@ from typing import Any
 
 from newsarchive.coverage import Span
 from newsarchive.health import checks
-from newsarchive.health.accounts import KEPT, Past, Run, last_started, recent
+from newsarchive.health.accounts import Past, Run, last_started, recent
 from newsarchive.health.band import Rate
 from newsarchive.health.drift import drift
 from newsarchive.health.problem import Problem, Thresholds, Verdict
 from newsarchive.health.rhythm import Rhythm
 from newsarchive.index import Holdings, Index
+from newsarchive.run import KEPT
 
 __all__ = ["Health", "Refusals", "health_of", "judged"]
 

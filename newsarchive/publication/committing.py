@@ -1,7 +1,8 @@
 """New and changed posts as one commit, which is whole before the branch names it."""
 
+import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from newsarchive.index import Index, IndexUnusable
@@ -68,7 +69,7 @@ def _gone(repository: Repository, missing: set[str], there: set[str], say: Calla
     gone = {name for name in missing if key(name) in kept}
     rest = missing - gone
     if rest:
-        gone |= _given_way(repository.archive, rest, there)
+        gone |= _given_way(repository.archive, rest, there, say)
     if lost := sorted(missing - gone):
         say(
             f"{len(lost)} posts are missing on disk and stay in the repository, {repository.posts}{lost[0]} for one:"
@@ -77,21 +78,24 @@ def _gone(repository: Repository, missing: set[str], there: set[str], say: Calla
     return gone
 
 
-def _given_way(archive: Path, missing: set[str], there: set[str]) -> set[str]:
+def _given_way(archive: Path, missing: set[str], there: set[str], say: Callable[[str], None]) -> set[str]:
     """Return the posts that no article has any more, by an index that knows all others of their publishers."""
     file = index_file(archive)
     if not file.exists():
         return set()
-    with suppress(IndexUnusable, OSError), closing(Index(file, read_only=True)) as index:
+    try:
+        with closing(Index(file, read_only=True)) as index:
 
-        def owned(name: str) -> bool:
-            return index.owner(f"_posts/{name}") is not None
+            def owned(name: str) -> bool:
+                return index.owner(f"_posts/{name}") is not None
 
-        known = {name.partition("/")[0] for name in missing}
-        known -= {name.partition("/")[0] for name in there if name.partition("/")[0] in known and not owned(name)}
-        known &= {name.partition("/")[0] for name in there}
-        return {name for name in missing if name.partition("/")[0] in known and not owned(name)}
-    return set()
+            known = {name.partition("/")[0] for name in missing}
+            known -= {name.partition("/")[0] for name in there if name.partition("/")[0] in known and not owned(name)}
+            known &= {name.partition("/")[0] for name in there}
+            return {name for name in missing if name.partition("/")[0] in known and not owned(name)}
+    except (IndexUnusable, sqlite3.Error, OSError) as error:
+        say(f"which posts are no article's any more cannot be told: {error}")
+        return set()
 
 
 def _own_ignore(repository: Repository) -> set[str]:

@@ -3,8 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 __all__ = ["Turns"]
+
+
+@dataclass(eq=False, frozen=True, slots=True)
+class Turn:
+    """What somebody asked for; no two are the same, though they may be for the same publishers."""
+
+    publishers: frozenset[str]
 
 
 class Turns:
@@ -12,27 +20,27 @@ class Turns:
 
     def __init__(self) -> None:
         #: What is taken or waited for, in the order in which it was asked for.
-        self.asked: list[frozenset[str]] = []
+        self.asked: list[Turn] = []
         self.changed = asyncio.Condition()
 
     @asynccontextmanager
     async def of(self, publishers: Iterable[str]) -> AsyncIterator[None]:
         """Hold publishers while the block runs."""
-        mine = frozenset(publishers)
+        mine = Turn(frozenset(publishers))
         self.asked.append(mine)
         try:
             async with self.changed:
                 await self.changed.wait_for(lambda: self._is_next(mine))
             yield
         finally:
-            self.asked = [other for other in self.asked if other is not mine]
+            self.asked.remove(mine)
             async with self.changed:
                 self.changed.notify_all()
 
-    def _is_next(self, mine: frozenset[str]) -> bool:
+    def _is_next(self, mine: Turn) -> bool:
         for other in self.asked:
             if other is mine:
                 return True
-            if other & mine:
+            if other.publishers & mine.publishers:
                 return False
         raise AssertionError("nobody waits who has not asked")

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from newsarchive.status.days import Day, Days
 from newsarchive.status.overview import Held, Overview
-from newsarchive.status.words import count, length, moment, plain
+from newsarchive.status.words import plain
+from newsarchive.words import count, length, moment
 
 __all__ = ["COLOURS", "LEFT", "PITCH", "STYLE", "Block", "blocks", "chart", "legend", "pattern", "summary"]
 
-WEEK = timedelta(days=7)
 #: Pixels from one cell to the next, and of a cell; room for the names of weekdays and of months.
 PITCH, CELL = 13, 11
 LEFT, TOP = 30, 15

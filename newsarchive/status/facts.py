@@ -9,7 +9,8 @@ from newsarchive.archival import MEANS
 from newsarchive.health import Refusals
 from newsarchive.health.checks import pause_between
 from newsarchive.status.overview import Held, Overview, run_status
-from newsarchive.status.words import count, length, moment, percent, size
+from newsarchive.status.words import percent, size
+from newsarchive.words import count, length, moment
 
 __all__ = [
     "DAY",

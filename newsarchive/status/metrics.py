@@ -6,7 +6,8 @@ Labels have few values: publishers, kinds of problems, reasons; never an address
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily
 
 from newsarchive.archival import OF_KIND
 from newsarchive.health import Refusals
@@ -46,39 +47,41 @@ OF_PUBLISHER = {
 }
 
 
-class _Registry:
-    """Metrics by name, made when they are first set."""
+class Families:
+    """Metrics by name, each with its samples, as ``generate_latest`` collects them."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.gauges: dict[str, Gauge] = {}
+        self.gauges: dict[str, GaugeMetricFamily] = {}
 
     def set(self, name: str, about: str, value: float | None, **labels: str) -> None:
         """Set a metric; what is not known is left out."""
         if value is None:
             return
         if name not in self.gauges:
-            self.gauges[name] = Gauge(f"newsarchive_{name}", about, list(labels), registry=self.registry)
-        gauge = self.gauges[name]
-        (gauge.labels(**labels) if labels else gauge).set(value)
+            self.gauges[name] = GaugeMetricFamily(f"newsarchive_{name}", about, labels=list(labels))
+        self.gauges[name].add_metric(list(labels.values()), value)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return the metrics in the order in which they were set first."""
+        return self.gauges.values()
 
 
 def metrics(told: Overview) -> bytes:
     """Return the metrics of an overview in the text format."""
-    registry = _Registry()
-    registry.set("status", "How the archive is, as the exit status of scrapy status; 0 is well.", int(told.status))
-    registry.set("status_timestamp_seconds", "When these figures were made.", told.now.timestamp())
+    families = Families()
+    families.set("status", "How the archive is, as the exit status of scrapy status; 0 is well.", int(told.status))
+    families.set("status_timestamp_seconds", "When these figures were made.", told.now.timestamp())
     disk = told.disk
-    registry.set("disk_free_bytes", "Room left on the disk of the archive.", disk.free)
-    registry.set("disk_size_bytes", "Size of the disk of the archive.", disk.total)
-    registry.set("day_captured_bytes", "Bytes of captures that a day usually adds.", disk.a_day)
-    _problems(registry, "", (trouble.problem.kind for trouble in told.troubles if not trouble.problem.publisher))
+    families.set("disk_free_bytes", "Room left on the disk of the archive.", disk.free)
+    families.set("disk_size_bytes", "Size of the disk of the archive.", disk.total)
+    families.set("day_captured_bytes", "Bytes of captures that a day usually adds.", disk.a_day)
+    _problems(families, "", (trouble.problem.kind for trouble in told.troubles if not trouble.problem.publisher))
     for held in told.publishers:
         values = dict(_values(held))
         for name, about in OF_PUBLISHER.items():
-            registry.set(name, about, values[name], publisher=held.name)
-        _labelled(registry, held)
-    return generate_latest(registry.registry)
+            families.set(name, about, values[name], publisher=held.name)
+        _labelled(families, held)
+    return generate_latest(families)
 
 
 def _values(held: Held) -> Iterator[tuple[str, float | None]]:
@@ -107,24 +110,24 @@ def _values(held: Held) -> Iterator[tuple[str, float | None]]:
     yield "publisher_status", int(held.status)
 
 
-def _labelled(registry: _Registry, held: Held) -> None:
+def _labelled(families: Families, held: Held) -> None:
     """Set the metrics of a publisher that have another label."""
-    _problems(registry, held.name, (trouble.problem.kind for trouble in held.troubles))
+    _problems(families, held.name, (trouble.problem.kind for trouble in held.troubles))
     for where, kept in held.captures.items():
         labels = {"publisher": held.name, "where": where}
-        registry.set("captures_bytes", "Bytes of captures, by where they are kept.", kept.bytes, **labels)
-        registry.set("capture_files", "Files of captures, by where they are kept.", kept.files, **labels)
+        families.set("captures_bytes", "Bytes of captures, by where they are kept.", kept.bytes, **labels)
+        families.set("capture_files", "Files of captures, by where they are kept.", kept.files, **labels)
     for (ending, reason), (day, usual) in _reasons(held.health.refusals()).items():
         labels = {"publisher": held.name, "ending": ending, "reason": reason}
-        registry.set("day_refusals", "Pages refused, or not to be had, in the last day of runs.", day, **labels)
-        registry.set("usual_day_refusals", "Pages that a day usually has refused, or not to be had.", usual, **labels)
+        families.set("day_refusals", "Pages refused, or not to be had, in the last day of runs.", day, **labels)
+        families.set("usual_day_refusals", "Pages that a day usually has refused, or not to be had.", usual, **labels)
 
 
-def _problems(registry: _Registry, publisher: str, kinds: Iterable[str]) -> None:
+def _problems(families: Families, publisher: str, kinds: Iterable[str]) -> None:
     """Set how many problems of each kind there are; those of the archive have no publisher."""
     found = list(kinds)
     for kind in sorted(kind for kind in OF_KIND if (kind == "disk") != bool(publisher)):
-        registry.set("problems", "What is wrong now, by kind.", found.count(kind), publisher=publisher, kind=kind)
+        families.set("problems", "What is wrong now, by kind.", found.count(kind), publisher=publisher, kind=kind)
 
 
 def _reasons(refusals: Iterable[Refusals]) -> Mapping[tuple[str, str], tuple[float, float]]:

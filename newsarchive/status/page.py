@@ -16,7 +16,8 @@ from newsarchive.status.days import Days
 from newsarchive.status.facts import Fact
 from newsarchive.status.overview import Held, Overview, Trouble
 from newsarchive.status.style import SHEET
-from newsarchive.status.words import count, length, moment, percent, plain
+from newsarchive.status.words import percent, plain
+from newsarchive.words import count, length, moment
 
 __all__ = ["page"]
 

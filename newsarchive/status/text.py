@@ -11,7 +11,8 @@ from newsarchive.archival import MEANS, Status
 from newsarchive.status import facts
 from newsarchive.status.facts import DAY, Fact
 from newsarchive.status.overview import Held, Overview, Trouble
-from newsarchive.status.words import count, length, moment, percent, plain
+from newsarchive.status.words import percent, plain
+from newsarchive.words import count, length, moment
 
 __all__ = ["show"]
 
