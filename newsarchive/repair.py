@@ -26,6 +26,7 @@ from newsarchive.article import Refused
 from newsarchive.capture import Capture
 from newsarchive.elsewhere.moved import size_of
 from newsarchive.files import Drafts, make_folder, replace_file, sweep, sync_folder
+from newsarchive.holders import names_in, publishers_of
 from newsarchive.index import ArticleRow, Entry, Index, PostTaken, Reading, Row, RunRow
 from newsarchive.index.opening import opened_for_reading
 from newsarchive.index.row import WITHDRAWN
@@ -33,15 +34,7 @@ from newsarchive.index.schema import SELECT
 from newsarchive.lock import Locked
 from newsarchive.recover import BATCH, Recovery
 from newsarchive.store import entry_of, index_file, run_row
-from newsarchive.verify import (
-    NO_ACCOUNT,
-    Cure,
-    Problem,
-    amount,
-    is_there,
-    names_in,
-    publishers_of,
-)
+from newsarchive.verify import NO_ACCOUNT, Cure, Problem, amount, is_there
 from newsarchive.warc import Served, WarcError
 from newsarchive.warc import read as read_warc
 

@@ -7,9 +7,8 @@ called wrong before it was looked at again while no transaction was under way.
 
 import os
 import random
-import re
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,16 +18,17 @@ from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from rich.filesize import decimal
-from scrapy.exceptions import UsageError
 
 from newsarchive.address import canonical_url
 from newsarchive.capture import NO_RESPONSES, Capture
+from newsarchive.comparison import Compared, Found, checked
 from newsarchive.elsewhere.afar import Afar, State
 from newsarchive.elsewhere.moved import MOVED, NoNote, is_moved, note_of, size_of
+from newsarchive.holders import ACCOUNT_NAME, names_in
 from newsarchive.index import ArticleRow, Index, IndexUnusable, RunRow
 from newsarchive.index.opening import without_writers
 from newsarchive.naming import named
@@ -36,13 +36,8 @@ from newsarchive.post import Post, read, render
 from newsarchive.run import KEPT
 from newsarchive.store import index_file, lock_file, run_row
 from newsarchive.warc import Damage, WarcError, at
-from newsarchive.warc.checker import Block, problems
-from newsarchive.warc.message import parse_head
 from newsarchive.warc.open_file import OPEN
-from newsarchive.warc.reader import announced, holds_capture, is_no_response, moment
-from newsarchive.warc.reader import target as target_of
 from newsarchive.warc.render import target
-from newsarchive.warc.walk import RawFile, Record, Walk
 
 __all__ = [
     "Cure",
@@ -52,17 +47,12 @@ __all__ = [
     "Verification",
     "amount",
     "is_there",
-    "names_in",
-    "publishers_asked",
-    "publishers_of",
 ]
 
 #: What an account raises that is none.
 NO_ACCOUNT = (OSError, ValueError, LookupError, TypeError, AttributeError)
 #: Bytes of a capture file that a sample takes or leaves.
 PIECE = 1 << 20
-#: Name of an account: time and publisher of its run, and a number if there was one of this name.
-ACCOUNT_NAME = re.compile(r"\d{8}T\d{6}Z-(?P<publisher>.+?)(?:-\d+)?\.json")
 BACKUP = "bring it back from a backup"
 
 
@@ -142,26 +132,6 @@ class Sample:
     share: float
     #: What the choice depends on.
     seed: int
-
-
-def publishers_of(archive: Path) -> list[str]:
-    """Return the publishers of which an archive holds anything, by name."""
-    folders = (archive / above / name for above in ("captures", "_posts") for name in names_in(archive / above))
-    names = {folder.name for folder in folders if folder.is_dir()}
-    accounts = map(ACCOUNT_NAME.fullmatch, names_in(archive / "runs"))
-    names.update(match["publisher"] for match in accounts if match)
-    with suppress(OSError, IndexUnusable, sqlite3.Error), Index(index_file(archive), read_only=True) as index:
-        names.update(index.publishers())
-    return sorted(names)
-
-
-def publishers_asked(archive: Path, names: Iterable[str]) -> list[str]:
-    """Return the publishers that are named, each once, or all of which an archive holds anything; raise UsageError."""
-    held = publishers_of(archive)
-    if unknown := sorted(set(names) - set(held)):
-        told = f"it holds {', '.join(held)}" if held else "it holds nothing"
-        raise UsageError(f"{archive} holds nothing of {', '.join(unknown)}: {told}", print_help=False)
-    return list(dict.fromkeys(names)) or held
 
 
 @dataclass
@@ -318,7 +288,7 @@ class Verification:
         found: list[Problem] = []
         captures = looked_at = 0
         for start, end in pieces:
-            compared = _Compared(self.rows(path, start := self.record_before(path, start), end))
+            compared = Compared(self.rows(path, start := self.record_before(path, start), end))
             found += self.piece(publisher, path, (start, end), compared, known == size)
             captures += compared.count
             looked_at += min(end or size, size) - start
@@ -360,7 +330,7 @@ class Verification:
         return self.index.capture_before(path, start)
 
     def piece(
-        self, publisher: str, path: str, span: tuple[int, int | None], compared: "_Compared", whole: bool
+        self, publisher: str, path: str, span: tuple[int, int | None], compared: Compared, whole: bool
     ) -> Iterator[Problem]:
         """Yield what is wrong with records of a capture file, and what the index says otherwise of them."""
         position, end = span
@@ -380,15 +350,15 @@ class Verification:
             compared.end()
             yield from self.otherwise(publisher, path, compared, whole)
 
-    def rows(self, path: str, start: int, end: int | None) -> Iterator["_Found"]:
+    def rows(self, path: str, start: int, end: int | None) -> Iterator[Found]:
         """Yield a file's captures between two positions as the index has them."""
         if self.index:
             for row in self.index.captures(path, start, end):
                 one = row.capture
                 said = target(one.url), one.captured, one.status, one.digest, one.kind, one.announced
-                yield _Found(one.offset, row.publisher, *said)
+                yield Found(one.offset, row.publisher, *said)
 
-    def otherwise(self, publisher: str, path: str, compared: "_Compared", whole: bool) -> Iterator[Problem]:
+    def otherwise(self, publisher: str, path: str, compared: Compared, whole: bool) -> Iterator[Problem]:
         """Yield what a file and the index say otherwise of its captures. If it is being read, some may be missing."""
         assert self.now is not None
         unknown = compared.unknown if whole or not self.busy(publisher) else []
@@ -603,97 +573,6 @@ class Verification:
             yield
 
 
-class _Found(NamedTuple):
-    """What a file or the index says of a capture."""
-
-    offset: int
-    publisher: str = ""
-    #: Empty for a record that is no capture.
-    url: str = ""
-    captured: datetime | None = None
-    status: int = 0
-    digest: str = ""
-    kind: str = ""
-    announced: datetime | None = None
-
-
-class _Compared:
-    """A file's captures in order, as it has them and as the index has them."""
-
-    def __init__(self, rows: Iterator[_Found]) -> None:
-        self.rows = rows
-        self.row = next(rows, None)
-        self.count = 0
-        self.damaged: set[int] = set()
-        self.lost: list[_Found] = []
-        self.unknown: list[_Found] = []
-        self.different: list[_Found] = []
-        #: Where the index has captures of another publisher.
-        self.strange: list[int] = []
-
-    def add(self, found: _Found) -> None:
-        """Take the next capture that the file has."""
-        self.count += 1
-        self.pass_to(found.offset)
-        if self.row is None or self.row.offset != found.offset:
-            self.unknown.append(found)
-            return
-        if self.row.publisher != found.publisher:
-            self.strange.append(found.offset)
-        elif self.row != found:
-            self.different.append(found)
-        self.row = next(self.rows, None)
-
-    def pass_to(self, offset: int) -> None:
-        """Take what the index has before a position."""
-        while self.row and self.row.offset < offset:
-            self.lost.append(self.row)
-            self.row = next(self.rows, None)
-
-    def end(self) -> None:
-        """Take what the index has behind the file's last capture."""
-        self.pass_to(1 << 62)
-
-
-def checked(
-    file: Path, publisher: str, start: int = 0, end: int | None = None, *, beside: Path | None = None
-) -> Iterator[_Found | Damage]:
-    """Yield what a publisher's capture file holds between two positions, strictly checked.
-
-    Originals of revisits are looked for beside it, or beside another file.
-    """
-    with RawFile(file) as raw:
-        for record in Walk(raw, start):
-            if end is not None and record.offset >= end:
-                return
-            if isinstance(record, Damage):
-                yield record
-                continue
-            block = Block(record)
-            whole = record.read(block.take)
-            wrong = list(problems(record, block, beside or file)) if whole else []
-            yield from (Damage(file, record.offset, problem) for problem in wrong)
-            capture = whole and not wrong and holds_capture(record)
-            yield _found(record, block, publisher) if capture else _Found(record.offset)
-        if raw.bytes.differ:
-            yield Damage(file, 0, "its bytes are not those that were moved: their SHA-256 is another")
-
-
-def _found(record: Record, block: Block, publisher: str) -> _Found:
-    """Return what a whole record says of a capture."""
-    fields = record.fields
-    return _Found(
-        record.offset,
-        publisher,
-        target_of(fields),
-        moment(fields["warc-date"]),
-        200 if is_no_response(record) else parse_head(block.head.rstrip())[0],
-        fields.get("warc-payload-digest", ""),
-        fields.get("x-newsarchive-kind", ""),
-        announced(fields),
-    )
-
-
 def post_in(content: bytes) -> tuple[Post | None, tuple[str, int | None] | None]:
     """Return the post that a file holds, or what keeps the file from being a post as we write it, and where."""
     try:
@@ -742,14 +621,6 @@ def account_wrong(account: Mapping[str, Any], path: str) -> str:
 def amount(number: int, what: str) -> str:
     """Return a number of things in words."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def names_in(folder: Path) -> list[str]:
-    """Return the names in a folder; none if there is no such folder."""
-    try:
-        return [file.name for file in folder.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _size(file: Path) -> int:

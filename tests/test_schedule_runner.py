@@ -21,9 +21,11 @@ from newsarchive.scheduling.cron import CronTrigger
 from newsarchive.scheduling.jobfile import Job
 from newsarchive.scheduling.runner import Runner
 from newsarchive.scheduling.scheduler import Schedule
+from newsarchive.scheduling.turns import Turns
 
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+PUBLISHERS = frozenset(("cna", "rfi"))
 
 
 class Case:
@@ -374,3 +376,21 @@ asyncio.run(main())
     asyncio.run(story())
     assert here.events() == ["a start", "a end"] * 2
     assert [(run.served, run.status) for run in here.book.runs("1")] == [(1, 4), (1, 4)]
+
+
+def test_turns_for_the_same_publishers_are_taken_one_after_the_other() -> None:
+    """Also where they are the same object to the last, as for jobs that are gone from the file."""
+    turns, held, most = Turns(), [], []
+
+    async def take(number: int) -> None:
+        async with turns.of(PUBLISHERS):
+            held.append(number)
+            most.append(len(held))
+            await asyncio.sleep(0)
+            held.remove(number)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(take, range(4)))
+
+    asyncio.run(all_of_them())
+    assert (most, turns.asked) == ([1, 1, 1, 1], [])

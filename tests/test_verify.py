@@ -20,12 +20,13 @@ from scrapy.utils.project import get_project_settings
 from server import article_url, cna_page, crawl, reply, serving
 
 from newsarchive.files import replace_file
+from newsarchive.holders import publishers_of
 from newsarchive.index import Entry, Index, RunRow
 from newsarchive.lock import hold
 from newsarchive.recover import recover
 from newsarchive.repair import NotMended, Repair
 from newsarchive.store import lock_file
-from newsarchive.verify import Cure, Sample, Verification, publishers_of
+from newsarchive.verify import Cure, Sample, Verification
 from newsarchive.warc import CaptureWriter, Served, check, read
 
 IDS = ("202401150001", "202401150002", "202401150003")

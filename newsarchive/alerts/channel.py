@@ -141,7 +141,7 @@ def _masked(address: str, number: int) -> str:
         kind = address.partition("://")[0] if "://" in address else ""
         told = f" of the kind {kind!r}" if re.fullmatch(r"[a-z0-9]{1,20}", kind) else ""
         raise ValueError(f"alert address {number}{told} is none that Apprise knows: see the list of Apprise's services")
-    masked = str(service.url(privacy=True))  # type: ignore[no-untyped-call]
+    masked = str(service.url(privacy=True))
     return _without_path(*masked.split("?", 1))
 
 

@@ -13,9 +13,9 @@ from newsarchive.aftermath import Aftermath, examined, tell_all, unreadable
 from newsarchive.alerts import Channel, Undelivered, channels
 from newsarchive.archival import OF_KIND, Status, worst
 from newsarchive.health import Thresholds
+from newsarchive.holders import publishers_of
 from newsarchive.index import IndexUnusable
 from newsarchive.printable import printable
-from newsarchive.verify import publishers_of
 
 __all__ = ["Command"]
 

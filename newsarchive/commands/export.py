@@ -23,11 +23,11 @@ from newsarchive.export.reading import ProcessGone, Readings
 from newsarchive.export.rows import Failure, rows
 from newsarchive.export.tables import NoParquet, json_lines, parquet
 from newsarchive.files import DRAFTS, streamed_file, sweep
+from newsarchive.holders import publishers_asked
 from newsarchive.index import Index, IndexUnusable
 from newsarchive.progress import Progress
 from newsarchive.reading import Reader
 from newsarchive.store import index_file
-from newsarchive.verify import publishers_asked
 
 __all__ = ["Command"]
 

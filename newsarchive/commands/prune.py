@@ -17,10 +17,11 @@ from newsarchive.elsewhere.place import Place
 from newsarchive.elsewhere.prune import NotMoved, Pruning, SamePlace, moving
 from newsarchive.elsewhere.reached import Refusal, place_url
 from newsarchive.elsewhere.restore import Adoption, Restoring
+from newsarchive.holders import publishers_asked
 from newsarchive.lock import Locked
 from newsarchive.progress import Progress
 from newsarchive.run import ALREADY_RUNNING
-from newsarchive.verify import amount, publishers_asked
+from newsarchive.verify import amount
 
 #: Days of what an age is given in.
 DAYS = {"d": 1, "w": 7, "y": 365}

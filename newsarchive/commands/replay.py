@@ -15,6 +15,7 @@ from scrapy.exceptions import UsageError
 
 from newsarchive.elsewhere.moved import MOVED, is_moved, size_of
 from newsarchive.fixture_replay import FixtureReplay, fixture_folders
+from newsarchive.holders import names_in
 from newsarchive.index import IndexUnusable
 from newsarchive.lock import Locked, hold
 from newsarchive.log.handler import install
@@ -26,7 +27,7 @@ from newsarchive.replay import publisher_of_file
 from newsarchive.replay_jobs import Order, Outcome, replay_here, replay_in_processes
 from newsarchive.run import ALREADY_RUNNING, COMMAND_PRIORITY, refusals
 from newsarchive.store import lock_file
-from newsarchive.verify import amount, names_in
+from newsarchive.verify import amount
 
 #: Lines about damage that a reader wants to see; the number of all is told.
 SHOWN = 50

@@ -20,10 +20,10 @@ from newsarchive.alerts import open_since
 from newsarchive.archival import MEANS, Status, worst
 from newsarchive.files import replace_file
 from newsarchive.health import Thresholds
+from newsarchive.holders import publishers_asked
 from newsarchive.index import NO_INDEX, IndexUnusable
 from newsarchive.publishers import publishers, spider_class
 from newsarchive.status import Overview, as_json, chart, metrics, overview, page, show
-from newsarchive.verify import publishers_asked
 
 __all__ = ["Command"]
 

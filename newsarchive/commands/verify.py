@@ -8,13 +8,14 @@ from pathlib import Path
 
 from scrapy.commands import ScrapyCommand
 
+from newsarchive.holders import publishers_asked
 from newsarchive.lock import Locked, hold
 from newsarchive.printable import printable
 from newsarchive.progress import Progress
 from newsarchive.repair import NotMended, Repair
 from newsarchive.run import ALREADY_RUNNING
 from newsarchive.store import lock_file
-from newsarchive.verify import Cure, Problem, Sample, Verification, publishers_asked
+from newsarchive.verify import Cure, Problem, Sample, Verification
 
 
 class Command(ScrapyCommand):

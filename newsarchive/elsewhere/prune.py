@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from newsarchive.comparison import checked
 from newsarchive.elsewhere.moved import Moved, closed_files, is_moved, write_note
 from newsarchive.elsewhere.place import Place
 from newsarchive.files import sweep, sync_folder
 from newsarchive.index import Index, IndexUnusable
 from newsarchive.lock import hold
 from newsarchive.store import index_file, lock_file
-from newsarchive.verify import checked
 from newsarchive.warc import Damage
 
 __all__ = ["NotMoved", "Pruning", "SamePlace", "examined", "moving", "prune_lock"]

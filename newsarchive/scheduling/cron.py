@@ -132,7 +132,7 @@ def _cron(expression: str, zone: str) -> Cron:
     return Cron(expression, ZoneInfo(zone))
 
 
-class CronTrigger(BaseTrigger):  # type: ignore[misc]
+class CronTrigger(BaseTrigger):
     """A cron expression for APScheduler, with a delay of each time that looks like chance and is always the same."""
 
     def __init__(self, job: str, expression: str, zone: str, jitter: float = 0) -> None:

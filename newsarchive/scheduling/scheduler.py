@@ -41,7 +41,7 @@ def due(job: str) -> str:
     return job
 
 
-class _Executor(BaseExecutor):  # type: ignore[misc]
+class _Executor(BaseExecutor):
     """Enters what is due instead of running it."""
 
     def __init__(self, enter: Callable[[str, list[datetime]], None]) -> None:
@@ -56,7 +56,7 @@ class _Executor(BaseExecutor):  # type: ignore[misc]
         self.enter(job.func(*job.args), [job.trigger.nominal(time) for time in run_times])
 
 
-class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]
+class _Scheduler(AsyncIOScheduler):
     """APScheduler's, but it goes on when its store cannot be written."""
 
     say: Callable[[str], None]

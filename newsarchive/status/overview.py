@@ -1,8 +1,7 @@
 """All that there is to say of an archive at a time, gathered once for all ways to tell it."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 from newsarchive.alerts import remembered
 from newsarchive.archival import GRAVEST, OF_KIND, Status, status_of, worst
-from newsarchive.elsewhere.moved import MOVED, kept
+from newsarchive.elsewhere.moved import kept
 from newsarchive.health import ArchiveHealth, Disk, Health, Problem, Run, Thresholds, archive_health
 from newsarchive.index import Holdings, Index
 from newsarchive.status.days import Days
@@ -166,18 +165,6 @@ def _days(holdings: Holdings, counts: Mapping[date, int], health: Health, first:
 
 def _captures(archive: Path, publisher: str) -> dict[str, Kept]:
     """Return where the captures of a publisher are kept."""
-    moved = kept(archive, publisher)
-    elsewhere = {"elsewhere": Kept(moved.elsewhere, moved.bytes_elsewhere)} if moved.elsewhere else {}
-    return {"here": _here(archive / "captures" / publisher), **elsewhere}
-
-
-def _here(folder: Path) -> Kept:
-    """Return the capture files that lie in a folder; none if there is no such folder."""
-    sizes = []
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            # One that is closed or moved meanwhile has another name, or place.
-            with suppress(FileNotFoundError):
-                if ".warc" in entry.name and not entry.name.endswith(MOVED):
-                    sizes.append(entry.stat().st_size)
-    return Kept(len(sizes), sum(sizes))
+    found = kept(archive, publisher)
+    elsewhere = {"elsewhere": Kept(found.elsewhere, found.bytes_elsewhere)} if found.elsewhere else {}
+    return {"here": Kept(found.here, found.bytes_here), **elsewhere}
