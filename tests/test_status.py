@@ -28,7 +28,8 @@ from newsarchive.health import Problem, Rate, Thresholds, Verdict
 from newsarchive.index import Index, RunRow
 from newsarchive.status import Overview, as_json, metrics, overview, show
 from newsarchive.status.metrics import REASONS
-from newsarchive.status.words import count, length, percent, plain, size
+from newsarchive.status.words import percent, plain, size
+from newsarchive.words import count, length
 
 #: What a terminal obeys, a page runs, and a line does not hold.
 HOSTILE = "\x1b[2J\x07</title><script>alert(1)</script>\u202e\r\n'\" & ]]>\x00"
