@@ -76,6 +76,7 @@ def archive(tmp_path: Path) -> Archive:
     """Return an archive with two posts, and everything else that lies in one."""
     found = Archive(tmp_path / "archive")
     found.write(A, B)
+    # An index that cannot be read, as it matters to nothing but posts that are missing.
     found.write("captures/cna/x.warc.gz", "runs/x.json", "index.sqlite", "damaged/x", "_posts/cna/2024/.ab.tmp")
     return found
 
@@ -148,8 +149,10 @@ def test_posts_that_are_missing_stay_in_the_repository(archive: Archive) -> None
     archive.write(D)
     done = archive.well()
     assert archive.held == [".gitignore", A, B, D]
-    (note,) = done.notes
-    assert f"2 posts are missing on disk and stay in the repository, {A} for one" in note
+    unusable, missing = done.notes
+    assert "which posts are no article's any more cannot be told" in unusable
+    assert "index.sqlite" in unusable
+    assert f"2 posts are missing on disk and stay in the repository, {A} for one" in missing
 
 
 @pytest.mark.parametrize("known", [True, False])
