@@ -18,6 +18,7 @@ from typing import IO, NamedTuple, Self
 
 from newsarchive.article import Refused
 from newsarchive.importing.candidate import Candidate
+from newsarchive.importing.zip_parts import parts
 from newsarchive.page import MAX_SIZE
 
 __all__ = ["NotThere", "files", "size"]
@@ -241,8 +242,8 @@ def _members(path: Path, file: IO[bytes]) -> Iterator[Candidate]:
 def _of_zip(path: Path) -> Iterator[Candidate]:
     most, total, packed = max(HARMLESS, RATIO * path.stat().st_size), 0, 0
     try:
-        with zipfile.ZipFile(path) as archive:
-            for info in sorted(archive.infolist(), key=lambda info: info.filename):
+        with path.open("rb") as file:
+            for archive, info in ((part, info) for part in parts(file) for info in part.infolist()):
                 packed += info.compress_size
                 wrong = _refused(info.filename, stat.S_ISLNK(info.external_attr >> 16))
                 if not wrong:
@@ -267,6 +268,8 @@ def _zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Candidate:
     try:
         with archive.open(info) as file:
             return _member(info.filename, info.file_size, file)
+    except UnicodeDecodeError:
+        return Candidate(info.filename, refusal=Refused("damaged-archive", "its name is not in UTF-8, as it says"))
     except (*DAMAGED, RuntimeError) as error:
         return Candidate(info.filename, refusal=Refused("damaged-archive", str(error)))
 
@@ -283,8 +286,10 @@ def _member(name: str, told: int, file: IO[bytes] | None) -> Candidate:
 
 def _refused(name: str, special: bool) -> Refused | None:
     """Return why a member is not even looked at; None if it may be."""
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
+    if not name:
+        return Refused("no-file", "a member without a name")
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
         return Refused("path-outside", "its name leads out of the archive")
     return Refused("no-file", "a link or a device") if special and _may_be_post(name) else None
 
