@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -181,21 +182,35 @@ def test_a_page_of_the_same_article_is_a_later_revision(tmp_path: Path, pages_fi
     assert "all well" in scrapy(archive, "verify")
 
 
+def expected(publisher: str, name: str) -> dict[str, Any]:
+    """Return what a fixture is expected to be."""
+    return dict(orjson.loads((CHECKOUT / f"fixtures/{publisher}/{name}.expected.json").read_bytes()))
+
+
 @pytest.mark.parametrize("pages_first", [False, True])
-def test_an_article_that_its_page_calls_otherwise_is_one(tmp_path: Path, pages_first: bool) -> None:
-    fixtures = CHECKOUT / "fixtures/rfi"
-    found = ((orjson.loads(file.read_bytes()), file) for file in sorted(fixtures.glob("*.expected.json")))
-    saved = next(one for one, _ in found if one.get("article") and not one["article"]["id"].startswith("https://"))
-    old = bare(saved["article"]["url"].replace("://www.rfi.fr/", "://www.rfi.fr//"), stamp="1234567890000")
+@pytest.mark.parametrize("moved", [False, True])
+def test_an_article_that_its_page_calls_otherwise_is_one(tmp_path: Path, moved: bool, pages_first: bool) -> None:
+    """Whether the post has the page's address, or one that the page has moved from."""
+    saved = expected("rfi", "moved-to-another-section")
+    article, url = saved["article"], saved["url"] if moved else saved["article"]["url"]
+    stamp = int((datetime.fromisoformat(article["published"]) - EPOCH).total_seconds() * 1000)
+    old = bare(url.replace("://www.rfi.fr/", "://www.rfi.fr//"), stamp=str(stamp))
     archive, source = tmp_path / "archive", write(tmp_path / "old", {"rfi/a.md": old})
-    orders = [("import", source), ("replay", fixtures, "--publisher", "rfi")]
+    orders = [("import", source), ("replay", CHECKOUT / "fixtures/rfi", "--publisher", "rfi")]
     for words in reversed(orders) if pages_first else orders:
         scrapy(archive, *words)
     with Index(archive / "index.sqlite", read_only=True) as index:
-        rows = [row for row in index.articles("rfi") if row.url == saved["article"]["url"]]
-        assert [row.id for row in rows] == [saved["article"]["id"]]
+        rows = [row for row in index.articles("rfi") if row.url in (url, article["url"])]
+        assert [row.id for row in rows] == [article["id"]]
         assert index.revisions("rfi", rows[0].id)[0].capture.kind == "post"
+        assert sorted(posts(archive)) == sorted(row.post for row in index.articles("rfi"))
+        before = list(index.dump())
     assert "all well" in scrapy(archive, "verify")
+    for file in archive.glob("index.sqlite*"):
+        file.unlink()
+    scrapy(archive, "verify", "--repair")
+    with Index(archive / "index.sqlite", read_only=True) as index:
+        assert list(index.dump()) == before
 
 
 def test_two_posts_of_an_article_are_its_revisions_and_two_articles_stay_two(tmp_path: Path) -> None:

@@ -56,17 +56,40 @@ FED = f"""WITH RECURSIVE known(url) AS (
 TAKE_BACK = f"""UPDATE captures SET {", ".join(f"{name} = NULL" for name in READING)}, reads = 0,
  first = 0, revision = 0, shown = 0, sha256 = NULL, lies = NULL, outdated = 0
  WHERE publisher = ? AND id = ? AND {PARTIAL}"""
-#: Other ids under which only posts and items tell of the article that a page at an address reads as.
-TOLD_OF = """SELECT DISTINCT id FROM (
- SELECT publisher, id, kind FROM captures WHERE url IN (?3, ?4) AND reads IN (1, 2)
- UNION SELECT publisher, id, kind FROM captures WHERE canonical IN (?3, ?4) AND reads IN (1, 2)
-) AS told WHERE publisher = ?1 AND id <> ?2 AND kind IN ('item', 'post') AND NOT EXISTS (
- SELECT 1 FROM captures WHERE publisher = ?1 AND id = told.id AND kind NOT IN ('item', 'post')) ORDER BY id"""
+#: Kinds of captures that say of an article what pages say of it, without its id.
+ADOPTED = ("item", "post")
+NO_PAGES = ", ".join(map(repr, NO_RESPONSES))
+#: Articles of which pages at an address were read, or at such as it redirects to.
+AHEAD = f"""WITH RECURSIVE ahead(url) AS (
+ VALUES (?2) UNION SELECT target FROM ahead JOIN captures USING (url) WHERE target <> '' AND publisher = ?1
+) SELECT DISTINCT id FROM captures WHERE publisher = ?1 AND reads > 0 AND kind NOT IN ({NO_PAGES})
+ AND (url IN (SELECT url FROM ahead) OR canonical IN (SELECT url FROM ahead)) ORDER BY id"""
+#: Whether more than posts and items tell of an article.
+OTHERWISE = f"SELECT 1 FROM captures WHERE publisher = ?1 AND id = ?2 AND kind NOT IN {ADOPTED}"
+#: Whether a page says that an article was published in a given minute.
+PUBLISHED = f"""SELECT 1 FROM captures WHERE publisher = ?1 AND id = ?2 AND kind NOT IN ({NO_PAGES})
+ AND substr(published, 1, 16) = substr(?3, 1, 16)"""
+#: What tells of articles at some addresses, or at such as redirect there.
+TOLD = """WITH RECURSIVE known(url, moved) AS (
+ VALUES (?2, ?4), (?3, ?4)
+ UNION SELECT captures.url, 1 FROM known JOIN captures
+ ON captures.target = known.url AND captures.target <> '' AND captures.publisher = ?1
+), told AS (
+ SELECT publisher, id, kind, moved, published FROM known JOIN captures USING (url) WHERE reads IN (1, 2)
+ UNION SELECT publisher, id, kind, moved, published FROM known JOIN captures ON canonical = known.url
+ WHERE reads IN (1, 2)
+)"""
+#: Whether a post or an item does.
+ANY_TOLD = f"{TOLD} SELECT 1 FROM told WHERE publisher = ?1 AND kind IN {ADOPTED} LIMIT 1"
+#: Other ids under which only posts and items tell of an article. Of those at addresses that redirect, these only that
+#: were published in the same minute: old addresses may all lead to one new page.
+TOLD_OF = f"""{TOLD} SELECT DISTINCT id FROM told WHERE publisher = ?1 AND id <> ?5 AND kind IN {ADOPTED}
+ AND (NOT moved OR substr(published, 1, 16) = substr(?6, 1, 16)
+ OR EXISTS ({PUBLISHED.replace("?2", "?5").replace("?3", "told.published")}))
+ AND NOT EXISTS ({OTHERWISE.replace("?2", "told.id")}) ORDER BY id"""
 #: Where an article's post lies if the article has another name since, and no other article has that one.
 FORMER = """SELECT lies FROM captures AS made WHERE publisher = ? AND id = ? AND lies IS NOT NULL
  AND NOT EXISTS (SELECT 1 FROM captures WHERE post = made.lies AND first = 1)"""
-#: Kinds of captures that say of an article what pages say of it, without its id.
-ADOPTED = ("item", "post")
 
 
 class Index(Questions):
@@ -114,21 +137,40 @@ class Index(Questions):
         else:
             says = bool(reading or entry.target or entry.ending == TwinTaken.reason)
             told = self._told_by_feeds(entry.publisher, url, reading) if says else []
+        if told and entry.target and not self._leads_to_page(entry):
+            told = []
+        adopting: dict[str, list[str]] = {}
         if reading and entry.capture.kind in ADOPTED:
-            entry = self._adopted(entry, reading)
-        elif reading and entry.capture.kind not in NO_RESPONSES and (ids := self._told_by_posts(reading, url)):
-            return self._record_adopting(ids, entry, sha256, write)
-        if told and (not entry.target or self._leads_to_page(entry)):
-            return self._record_instead(told, entry, sha256, write)
-        return self._record_alone(entry, sha256, write)
+            if id := self._adopter(entry, reading):
+                # Under its former id, posts may lie that alone tell of no article in particular.
+                adopting = {} if self._one(OTHERWISE, entry.publisher, as_utf8(reading.id)) else {id: [reading.id]}
+                entry = replace(entry, reading=_under(reading, id))
+        elif entry.target or (reading and entry.capture.kind not in NO_RESPONSES):
+            adopting = self._adopting(entry)
+        if not told and not adopting:
+            return self._record_alone(entry, sha256, write)
+        return self._record_instead(told, adopting, entry, sha256, write)
 
-    def _record_instead(self, told: list[str], entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
-        """Write what recording an entry comes to, in place of articles of which only feeds told."""
+    def _record_instead(
+        self,
+        told: list[str],
+        adopting: dict[str, list[str]],
+        entry: Entry,
+        sha256: str,
+        write: Callable[[str], str] | None,
+    ) -> Place:
+        """Write what recording an entry comes to if articles end with it.
+
+        Those of which only feeds told are gone. Those that only posts and items told of become one with another, by
+        whose id theirs are given.
+        """
         self._run("SAVEPOINT instead")
         try:
-            rows = [row for id in told if (row := self.article(entry.publisher, id))]
+            rows = [row for id in chain(told, *adopting.values()) if (row := self.article(entry.publisher, id))]
             for id in told:
                 self._run(TAKE_BACK, entry.publisher, id)
+            for id, others in adopting.items():
+                self._adopt(entry.publisher, others, id)
             place = self._record_alone(entry, sha256, write)
         except BaseException:
             self._undo("instead")
@@ -136,34 +178,43 @@ class Index(Questions):
         self._run("RELEASE instead")
         return replace(place, freed=(*place.freed, *(row.lies for row in rows if row.lies)))
 
-    def _record_adopting(self, ids: list[str], entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
-        """Write what recording a page comes to whose article is known by its address alone: they become one."""
-        assert entry.reading
-        self._run("SAVEPOINT instead")
-        try:
-            articles = [article for id in ids if (article := self.article(entry.publisher, id))]
-            lines = [self._line(entry.publisher, id) for id in ids]
-            for row in chain.from_iterable(lines):
-                self._run(UPSERT, *unread(row))
-            for row in chain.from_iterable(lines):
-                self._record_alone(_as_read_by(row, entry.reading.id), "", None)
-            place = self._record_alone(entry, sha256, write)
-        except BaseException:
-            self._undo("instead")
-            raise
-        self._run("RELEASE instead")
-        return replace(place, freed=(*place.freed, *(article.lies for article in articles if article.lies)))
+    def _adopt(self, publisher: str, ids: list[str], id: str) -> None:
+        """Write what posts and items say of articles as what they say of the one whose page was read."""
+        lines = [self._line(publisher, other) for other in ids]
+        for row in chain.from_iterable(lines):
+            self._run(UPSERT, *unread(row))
+        for row in chain.from_iterable(lines):
+            self._record_alone(_as_read_by(row, id), "", None)
 
-    def _adopted(self, entry: Entry, reading: Reading) -> Entry:
-        """Return what a post or an item says, as of the article that pages at its address read as."""
-        page = max(
-            (row for url in {entry.capture.url, reading.url} if (row := self._read(as_utf8(url)))),
-            key=weight,
-            default=None,
-        )
-        if not page or page.publisher != entry.publisher or page.id == as_utf8(reading.id):
-            return entry
-        return replace(entry, reading=_under(reading, str(page.id)))
+    def _adopting(self, entry: Entry) -> dict[str, list[str]]:
+        """Return under which other ids posts and items tell of what a page reads as, or a redirect leads to, by id."""
+        url, reading = as_utf8(entry.capture.url), entry.reading
+        if reading:
+            asked = [(url, as_utf8(reading.url), 0, as_utf8(reading.id), as_text(reading.published))]
+        elif self._one(ANY_TOLD, entry.publisher, url, url, 1):
+            asked = [(url, url, 1, id, "") for id in self._ahead(entry.publisher, entry.target)]
+        else:
+            # So it is with almost all redirects, and where they lead there may be a listing with thousands of captures.
+            return {}
+        told = {values[3]: [id for (id,) in self._all(TOLD_OF, entry.publisher, *values)] for values in asked}
+        return {id: others for id, others in told.items() if others}
+
+    def _adopter(self, entry: Entry, reading: Reading) -> str:
+        """Return the id of the article of which a post or an item tells under another; empty if no page does.
+
+        Pages at its address read as that article, or pages to which it redirects, and which were published as it was.
+        """
+        addresses = [as_utf8(url) for url in sorted({entry.capture.url, reading.url})]
+        page = max((row for url in addresses if (row := self._read(url))), key=weight, default=None)
+        if page and page.publisher == entry.publisher and page.id != as_utf8(reading.id):
+            return str(page.id)
+        ahead = [id for url in addresses for id in self._ahead(entry.publisher, url) if id != as_utf8(reading.id)]
+        published = as_text(reading.published)
+        return next((id for id in ahead if self._one(PUBLISHED, entry.publisher, id, published)), "")
+
+    def _ahead(self, publisher: str, url: str) -> list[str]:
+        """Return the ids of articles of which pages were read at an address, or at such as it redirects to."""
+        return [id for (id,) in self._all(AHEAD, publisher, as_utf8(url))]
 
     def _undo(self, savepoint: str) -> None:
         """Undo what was done since a savepoint, unless SQLite has undone the whole transaction."""
@@ -273,11 +324,6 @@ class Index(Questions):
             return []
         named = (reading.id, reading.url, reading.twin or url) if reading else ("", url, url)
         return [id for (id,) in self._all(FED, publisher, as_utf8(url), *map(as_utf8, named))]
-
-    def _told_by_posts(self, reading: Reading, url: str) -> list[str]:
-        """Return the other ids under which only posts and items tell of the article that a page reads as."""
-        values = reading.publisher, as_utf8(reading.id), as_utf8(url), as_utf8(reading.url)
-        return [id for (id,) in self._all(TOLD_OF, *values)]
 
     # Where a capture stands.
 
