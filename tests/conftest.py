@@ -6,6 +6,11 @@ from collections import Counter
 import pytest
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes run tests: one more than there are processors, as tests wait for disks and pauses."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def _settings_of_its_own() -> None:
     """Forget which settings were read last: Scrapy would have every program that a test starts take them."""

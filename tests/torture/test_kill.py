@@ -9,7 +9,7 @@ from world import A, B, C, D, E, F, G
 #: Tests among which the attacks of one kind are divided.
 SHARES = 16 if WHOLE else 2
 #: Of the points, every so-manieth is attacked in a sample.
-STEP = 1 if WHOLE else 24
+STEP = 1 if WHOLE else 48
 
 
 @pytest.mark.parametrize("share", range(SHARES))
