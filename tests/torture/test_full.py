@@ -16,7 +16,7 @@ from world import command, environment
 
 PAGE = 4096
 #: Pages between two sizes that are tried.
-STEP = 1 if WHOLE else 8
+STEP = 1 if WHOLE else 16
 
 
 @dataclass

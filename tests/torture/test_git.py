@@ -17,7 +17,7 @@ from newsarchive.publication import stale
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 #: Calls attacked in a sample, and tests among which all of a stage are divided.
-SAMPLE = 4
+SAMPLE = 3
 SHARES = 4 if WHOLE else 1
 
 

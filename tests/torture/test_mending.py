@@ -8,7 +8,7 @@ from judge import Judge, after_error, after_kill, after_rerun
 from scene import WHOLE, Record, Scene
 
 SHARES = 8 if WHOLE else 2
-STEP = 1 if WHOLE else 100
+STEP = 1 if WHOLE else 200
 
 
 @pytest.fixture(scope="session")
