@@ -38,8 +38,10 @@ TOLD = """WITH RECURSIVE known(url, moved) AS (
  UNION SELECT publisher, id, kind, moved, published FROM known JOIN captures ON canonical = known.url
  WHERE reads IN (1, 2)
 )"""
-#: Whether a post or an item does.
-ANY_TOLD = f"{TOLD} SELECT 1 FROM told WHERE publisher = ?1 AND kind IN {ADOPTED} LIMIT 1"
+#: Whether anything might: posts and items at an address, and redirects to it.
+ANY_TOLD = f"""SELECT EXISTS (SELECT 1 FROM captures WHERE target = ?1 AND target <> '')
+ OR EXISTS (SELECT 1 FROM captures WHERE url = ?1 AND reads > 0 AND kind IN {ADOPTED})
+ OR EXISTS (SELECT 1 FROM captures WHERE canonical = ?1 AND reads > 0 AND kind IN {ADOPTED})"""
 #: Other ids under which only posts and items tell of an article. Of those at addresses that redirect, these only that
 #: were published in the same minute: old addresses may all lead to one new page.
 TOLD_OF = f"""{TOLD} SELECT DISTINCT id FROM told WHERE publisher = ?1 AND id <> ?5 AND kind IN {ADOPTED}
@@ -76,13 +78,15 @@ class Telling(Questions):
     def _adopting(self, entry: Entry) -> dict[str, list[str]]:
         """Return under which other ids posts and items tell of what a page reads as, or a redirect leads to, by id."""
         url, reading = as_utf8(entry.capture.url), entry.reading
-        if reading:
-            asked = [(url, as_utf8(reading.url), 0, as_utf8(reading.id), as_text(reading.published))]
-        elif self._one(ANY_TOLD, entry.publisher, url, url, 1):
-            asked = [(url, url, 1, id, "") for id in self._ahead(entry.publisher, entry.target)]
-        else:
-            # So it is with almost all redirects, and where they lead there may be a listing with thousands of captures.
+        named = as_utf8(reading.url) if reading else url
+        # So it is with almost all pages, and with almost all redirects: these may lead to a listing with thousands of
+        # captures.
+        if not any(self._one(ANY_TOLD, address)[0] for address in {url, named}):
             return {}
+        if reading:
+            asked = [(url, named, 0, as_utf8(reading.id), as_text(reading.published))]
+        else:
+            asked = [(url, url, 1, id, "") for id in self._ahead(entry.publisher, entry.target)]
         told = {values[3]: [id for (id,) in self._all(TOLD_OF, entry.publisher, *values)] for values in asked}
         return {id: others for id, others in told.items() if others}
 
