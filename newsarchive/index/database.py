@@ -1,11 +1,12 @@
 """The index as an object: one connection to its file, what it is told, and what it is asked."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 from newsarchive.capture import NO_RESPONSES
@@ -44,6 +45,15 @@ class _Plan(NamedTuple):
     lines: list[list[Row]] | None = None
 
 
+class _Ends(NamedTuple):
+    """Articles that end as an entry is recorded."""
+
+    #: Ids under which only feeds told of an article: of these, nothing is left.
+    told: Collection[str] = ()
+    #: Ids under which only posts and items did, by that of the article that they become one with.
+    adopted: Mapping[str, list[str]] = MappingProxyType({})
+
+
 NOTHING = Place("unchanged", "", False)
 TAKE_BACK = f"""UPDATE captures SET {", ".join(f"{name} = NULL" for name in READING)}, reads = 0,
  first = 0, revision = 0, shown = 0, sha256 = NULL, lies = NULL, outdated = 0
@@ -66,7 +76,9 @@ class Index(Telling):
         """Return what recording an entry would return; raise as it would."""
         self._run("SAVEPOINT trial")
         try:
-            return self._record(entry, "", None)
+            entry, ends = self._met(entry)
+            # Where no article ends, nothing need be written to know, and nothing undone.
+            return self._record_ending(ends, entry, "", None) if any(ends) else self._plan(entry).place
         finally:
             self._undo("trial")
 
@@ -90,53 +102,47 @@ class Index(Telling):
             raise ValueError(
                 f"a post is made of a reading, and {entry.capture.file} has none at {entry.capture.offset}"
             )
+        entry, ends = self._met(entry)
+        if not entry.reading:
+            sha256 = ""
+        if any(ends):
+            return self._record_ending(ends, entry, sha256, write)
+        return self._record_alone(entry, sha256, write)
+
+    def _met(self, entry: Entry) -> tuple[Entry, _Ends]:
+        """Return an entry as it is to be recorded, and the articles that end with it."""
         url, reading = entry.capture.url, entry.reading
         if reading and entry.ending == "partial":
-            told = []
-            if self._page_read(reading, url):
-                entry, sha256 = replace(entry, reading=None), ""
-        else:
-            says = bool(reading or entry.target or entry.ending == TwinTaken.reason)
-            told = self._told_by_feeds(entry.publisher, url, reading) if says else []
+            return (replace(entry, reading=None) if self._page_read(reading, url) else entry), _Ends()
+        says = bool(reading or entry.target or entry.ending == TwinTaken.reason)
+        told = self._told_by_feeds(entry.publisher, url, reading) if says else []
         if told and entry.target and not self._leads_to_page(entry):
             told = []
-        adopting: dict[str, list[str]] = {}
         if reading and entry.capture.kind in ADOPTED:
-            if id := self._adopter(entry, reading):
-                # So are those that tell of the same article, but not as published in that minute.
-                adopting = {id: [as_utf8(reading.id)]} if self._only_told(entry.publisher, reading.id) else {}
-                entry = replace(entry, reading=_under(reading, id))
-        elif entry.target or (reading and entry.capture.kind not in NO_RESPONSES):
-            adopting = self._adopting(entry)
-        if not told and not adopting:
-            return self._record_alone(entry, sha256, write)
-        return self._record_instead(told, adopting, entry, sha256, write)
+            if not (id := self._adopter(entry, reading)):
+                return entry, _Ends(told)
+            # The others of its former id go with it, also those that are not of that minute.
+            others = {id: [as_utf8(reading.id)]} if self._only_told(entry.publisher, reading.id) else {}
+            return replace(entry, reading=_under(reading, id)), _Ends(told, others)
+        if entry.target or (reading and entry.capture.kind not in NO_RESPONSES):
+            return entry, _Ends(told, self._adopting(entry))
+        return entry, _Ends(told)
 
-    def _record_instead(
-        self,
-        told: list[str],
-        adopting: dict[str, list[str]],
-        entry: Entry,
-        sha256: str,
-        write: Callable[[str], str] | None,
-    ) -> Place:
-        """Write what recording an entry comes to if articles end with it.
-
-        Those of which only feeds told are gone. Those that only posts and items told of become one with another, by
-        whose id theirs are given.
-        """
-        self._run("SAVEPOINT instead")
+    def _record_ending(self, ends: _Ends, entry: Entry, sha256: str, write: Callable[[str], str] | None) -> Place:
+        """Write what recording an entry comes to if articles end with it."""
+        self._run("SAVEPOINT ending")
         try:
-            rows = [row for id in chain(told, *adopting.values()) if (row := self.article(entry.publisher, id))]
-            for id in told:
+            ids = chain(ends.told, *ends.adopted.values())
+            rows = [row for id in ids if (row := self.article(entry.publisher, id))]
+            for id in ends.told:
                 self._run(TAKE_BACK, entry.publisher, id)
-            for id, others in adopting.items():
+            for id, others in ends.adopted.items():
                 self._adopt(entry.publisher, others, id)
             place = self._record_alone(entry, sha256, write)
         except BaseException:
-            self._undo("instead")
+            self._undo("ending")
             raise
-        self._run("RELEASE instead")
+        self._run("RELEASE ending")
         return replace(place, freed=(*place.freed, *(row.lies for row in rows if row.lies)))
 
     def _adopt(self, publisher: str, ids: list[str], id: str) -> None:
