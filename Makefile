@@ -10,7 +10,9 @@ DAYS ?= 30
 archive: $(VENV)/installed
 	$(BIN)/scrapy replay -s ARCHIVE_DIR=$(ARCHIVE)
 
+# Where PYTHONDONTWRITEBYTECODE is set, each of a thousand commands that tests start would compile the project anew.
 test: $(VENV)/installed
+	@$(BIN)/python -m compileall -q newsarchive spiders pipelines tests
 	$(BIN)/pytest -n auto --dist worksteal -rs
 
 torture: $(VENV)/installed
