@@ -57,7 +57,7 @@ def refuse_unreadable(response: Response) -> None:
 
 
 def is_utf8(body: bytes) -> bool:
-    """Tell whether bytes are UTF-8, as which pages are read whatever they say."""
+    """Tell whether bytes are UTF-8; pages are read as that whatever they say."""
     try:
         body.decode()
     except UnicodeDecodeError:

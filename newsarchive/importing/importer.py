@@ -301,7 +301,8 @@ def day_of(name: str) -> datetime:
     found = DAY.search(PurePosixPath(name).name)
     try:
         if found:
-            return datetime(*map(int, found.groups()), tzinfo=UTC)  # type: ignore[misc, arg-type]
+            year, month, day = map(int, found.groups())
+            return datetime(year, month, day, tzinfo=UTC)
     except ValueError:
         pass
     raise Refused("no-time", "neither the post nor its file's name says when it was published")

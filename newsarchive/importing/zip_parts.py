@@ -11,7 +11,12 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from newsarchive.page import is_utf8
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 __all__ = ["parts"]
 
@@ -39,19 +44,26 @@ class _Directory(NamedTuple):
 
 
 def parts(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
-    """Yield zip files that together hold the members of one, by name; raise BadZipFile for what is none.
+    """Yield zip files that together hold the members of one, by name.
 
-    A part is to be read before the next one is asked for.
+    A part is to be read before the next one is asked for. Raises BadZipFile for what is no zip file, and where its
+    directory is damaged, once there are no more members that it names before.
     """
     directory = _directory(file)
     # An empty name stands for a file that SQLite removes, and in which it keeps what has no place in memory.
     with closing(sqlite3.connect("")) as told:
         told.execute("CREATE TABLE headers (name BLOB, number INTEGER, header BLOB, PRIMARY KEY (name, number))")
-        told.executemany("INSERT INTO headers VALUES (?, ?, ?)", _headers(file, directory))
+        damage = None
+        try:
+            told.executemany("INSERT INTO headers VALUES (?, ?, ?)", _headers(file, directory))
+        except zipfile.BadZipFile as error:
+            damage = error
         found = told.execute("SELECT header FROM headers ORDER BY name, number")
         while headers := [header for (header,) in found.fetchmany(MEMBERS)]:
             with zipfile.ZipFile(io.BufferedReader(_Part(file, directory, headers))) as part:
                 yield part
+    if damage:
+        raise damage
 
 
 def _directory(file: IO[bytes]) -> _Directory:
@@ -79,23 +91,15 @@ def _headers(file: IO[bytes], directory: _Directory) -> Iterator[tuple[bytes, in
     while left > 0:
         fixed = file.read(HEADER.size)
         if len(fixed) < HEADER.size or not fixed.startswith(b"PK\1\2"):
-            raise zipfile.BadZipFile(f"its directory is damaged behind {number} members")
+            raise zipfile.BadZipFile(f"its directory is damaged; the {number} members that it names before were read")
         _, flags, name_length, *lengths = HEADER.unpack(fixed)
         name, rest = file.read(name_length), file.read(sum(lengths))
-        if flags & UTF8 and not _is_utf8(name):
+        if flags & UTF8 and not is_utf8(name):
             # Of what is none, any name may be made, but the members beside it shall not be lost.
             fixed = fixed[:8] + (flags & ~UTF8).to_bytes(2, "little") + fixed[10:]
         yield name, number, fixed + name + rest
         left -= len(fixed) + name_length + sum(lengths)
         number += 1
-
-
-def _is_utf8(name: bytes) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class _Part(io.RawIOBase):
@@ -126,14 +130,15 @@ class _Part(io.RawIOBase):
         self.at = base + offset
         return self.at
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill a buffer as far as members or directory go, and return how many bytes that were."""
+        room = memoryview(buffer)
         if self.at < self.start:
             self.file.seek(self.at)
-            content = self.file.read(min(len(buffer), self.start - self.at))
+            content = self.file.read(min(len(room), self.start - self.at))
         else:
             at = self.at - self.start
-            content = self.tail[at : at + len(buffer)]
-        buffer[: len(content)] = content
+            content = self.tail[at : at + len(room)]
+        room[: len(content)] = content
         self.at += len(content)
         return len(content)
